@@ -1,0 +1,79 @@
+"""Compiled functions: made in one place, cached on disk under a digest of the whole package.
+
+numba stamps a cached kernel with a hash of the kernel's own file only, so an edit in
+`losses.py` would leave stale machine code behind for `solvers/sgd.py`. Here the cache folder
+itself is named by the digest of every source file, so any edit starts a fresh folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core import types
+from numba.extending import intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PACKAGE = Path(__file__).parent
+KEPT_CACHES = 16  # folders of earlier versions that stay; older ones go
+
+
+@functools.cache
+def digest() -> str:
+    """Sixteen hex digits that name this version of the package, of numba, and its checks."""
+    h = hashlib.sha256(f"{numba.__version__} {numba.config.BOUNDSCHECK}".encode())
+    for path in sorted(PACKAGE.rglob("*.py")):
+        h.update(path.relative_to(PACKAGE).as_posix().encode())
+        h.update(path.read_bytes())
+    return h.hexdigest()[:16]
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """The folder for this version's machine code; a private temporary one if home is read-only."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "widemargin"
+    folder = home / "kernels" / digest()
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            _forget_old(folder.parent)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="widemargin-kernels-"))
+
+
+def _forget_old(parent: Path) -> None:
+    folders = sorted(parent.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for old in folders[KEPT_CACHES:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def kernel(function: F) -> F:
+    """`numba.njit`, without the interpreter lock, cached under the digest of the package."""
+    return _njit(function, fastmath=False)
+
+
+def fast_kernel(function: F) -> F:
+    """A `kernel` whose sums may be reordered, for inner products over one row."""
+    return _njit(function, fastmath={"reassoc", "contract", "nsz", "arcp"})
+
+
+def _njit(function: F, fastmath: bool | set[str]) -> F:
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(cache_folder())
+    try:
+        compiled: F = numba.njit(
+            cache=True, nogil=True, error_model="numpy", fastmath=fastmath
+        )(function)
+        return compiled
+    finally:
+        numba.config.CACHE_DIR = before

@@ -1,0 +1,1 @@
+"""Data in: readers, the packed store, rows as kernels see them."""

@@ -1,0 +1,267 @@
+"""Rows as the kernels see them: one vocabulary for sparse and dense data, without a copy.
+
+`row(rows, i)` is a view of sample i; `dot`, `axpy`, `dots`, `axpys`, `squared_norm` work on it.
+Weights are float64 throughout: a vector of shape (d,) for one column, a matrix (d, K) for K
+columns that are updated together. Every function runs as plain NumPy too, and is compiled by
+the type of its arguments inside kernels, so there are no twins for sparse and dense.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numba.core import types
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from widemargin._jit import fast_kernel, kernel
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Sparse(NamedTuple):
+    """Compressed sparse rows: row i is values[a:e] at columns indices[a:e], a = indptr[i]."""
+
+    values: Array  # (nnz,) float32 or float64
+    indices: Array  # (nnz,) uint32 or uint64, each below n_features
+    indptr: Array  # (n + 1,) int64
+    n_features: int
+
+
+class Dense(NamedTuple):
+    """A matrix of shape (n, d), float32 or float64, of any memory order."""
+
+    X: Array
+
+
+Rows: TypeAlias = Sparse | Dense
+
+
+def n_rows(rows: Rows) -> int:
+    return len(rows.indptr) - 1 if isinstance(rows, Sparse) else rows.X.shape[0]
+
+
+def n_features(rows: Rows) -> int:
+    return rows.n_features if isinstance(rows, Sparse) else int(rows.X.shape[1])
+
+
+def n_nonzeros(rows: Rows) -> int:
+    return len(rows.values) if isinstance(rows, Sparse) else int(rows.X.size)
+
+
+def as_rows(X: Any) -> Rows:
+    """The rows of a NumPy array or a SciPy CSR matrix, sharing its memory, read-only.
+
+    Indices are seen as unsigned integers of the same width: that spares the kernels the test
+    for negative positions. Read-only views give memory maps and plain arrays one compiled type.
+    """
+    if isinstance(X, np.ndarray):
+        return Dense(_frozen(X))
+    indices = np.asarray(X.indices)
+    unsigned = indices.view(np.dtype(f"u{indices.dtype.itemsize}"))
+    indptr = np.asarray(X.indptr).astype(np.int64, copy=False)
+    return Sparse(_frozen(X.data), _frozen(unsigned), _frozen(indptr), int(X.shape[1]))
+
+
+def _frozen(array: Array) -> Array:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def take_rows(rows: Rows, start: int, stop: int) -> Rows:
+    """Rows start..stop-1, sharing memory."""
+    if isinstance(rows, Dense):
+        return Dense(rows.X[start:stop])
+    return rows._replace(indptr=rows.indptr[start : stop + 1])
+
+
+def block_order(n: int, block: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A permutation of 0..n-1 that shuffles blocks of rows and walks in order inside a block.
+
+    A walk in memory order is what the prefetcher can follow; a fully random order of rows is
+    several times slower on data larger than the cache. block = 1 is the full shuffle.
+    """
+    if block <= 1:
+        return rng.permutation(n)
+    starts = rng.permutation(-(-n // block)) * block
+    order = (starts[:, None] + np.arange(block)).ravel()
+    return order[order < n]
+
+
+# -- one row -------------------------------------------------------------------------------
+
+
+def row(rows: Any, i: int) -> Any:
+    """Sample i: (values, indices) if sparse, a vector if dense."""
+    if isinstance(rows, Sparse):
+        a, e = rows.indptr[i], rows.indptr[i + 1]
+        return rows.values[a:e], rows.indices[a:e]
+    return rows.X[i]
+
+
+@overload(row)
+def _row(rows: Any, i: Any) -> Any:
+    if rows.instance_class is Sparse:
+
+        def sparse(rows: Any, i: Any) -> Any:
+            a, e = rows.indptr[i], rows.indptr[i + 1]
+            return rows.values[a:e], rows.indices[a:e]
+
+        return sparse
+    return lambda rows, i: rows.X[i]
+
+
+def dot(x: Any, w: Array) -> Any:
+    """xᵀw for one column of weights."""
+    return x[0] @ w[x[1]] if isinstance(x, tuple) else x @ w
+
+
+@fast_kernel
+def _dot_sparse(xs: Array, js: Array, w: Array) -> float:
+    p = 0.0
+    for k in range(xs.size):
+        p += xs[k] * w[js[k]]
+    return p
+
+
+@fast_kernel
+def _dot_dense(x: Array, w: Array) -> float:
+    p = 0.0
+    for j in range(x.size):
+        p += x[j] * w[j]
+    return p
+
+
+@overload(dot)
+def _dot(x: Any, w: Any) -> Any:
+    if isinstance(x, types.BaseTuple):
+        return lambda x, w: _dot_sparse(x[0], x[1], w)
+    return lambda x, w: _dot_dense(x, w)
+
+
+def axpy(g: float, x: Any, w: Array) -> None:
+    """w ← w + g x, in place. The columns of a row are distinct."""
+    if isinstance(x, tuple):
+        w[x[1]] += g * x[0]
+    else:
+        w += g * x
+
+
+@kernel
+def _axpy_sparse(g: float, xs: Array, js: Array, w: Array) -> None:
+    for k in range(xs.size):
+        w[js[k]] += g * xs[k]
+
+
+@kernel
+def _axpy_dense(g: float, x: Array, w: Array) -> None:
+    for j in range(x.size):
+        w[j] += g * x[j]
+
+
+@overload(axpy)
+def _axpy(g: Any, x: Any, w: Any) -> Any:
+    if isinstance(x, types.BaseTuple):
+        return lambda g, x, w: _axpy_sparse(g, x[0], x[1], w)
+    return lambda g, x, w: _axpy_dense(g, x, w)
+
+
+def squared_norm(x: Any) -> Any:
+    """‖x‖², in float64."""
+    xs = np.asarray(x[0] if isinstance(x, tuple) else x, dtype=np.float64)
+    return xs @ xs
+
+
+@fast_kernel
+def _squared_norm(xs: Array) -> float:
+    q = 0.0
+    for k in range(xs.size):
+        q += np.float64(xs[k]) * np.float64(xs[k])
+    return q
+
+
+@overload(squared_norm)
+def _squared_norm_of(x: Any) -> Any:
+    if isinstance(x, types.BaseTuple):
+        return lambda x: _squared_norm(x[0])
+    return lambda x: _squared_norm(x)
+
+
+# -- all columns of a row of weights at once --------------------------------------------------
+
+
+def dots(x: Any, W: Array, out: Array) -> None:
+    """out[k] = xᵀW[:, k] for every column; W of shape (d,) has one column."""
+    out[:] = dot(x, W)
+
+
+@fast_kernel
+def _dots_sparse(xs: Array, js: Array, W: Array, out: Array) -> None:
+    out[:] = 0.0
+    for k in range(xs.size):
+        x, j = np.float64(xs[k]), js[k]
+        for c in range(out.size):
+            out[c] += x * W[j, c]
+
+
+@fast_kernel
+def _dots_dense(x: Array, W: Array, out: Array) -> None:
+    out[:] = 0.0
+    for j in range(x.size):
+        v = np.float64(x[j])
+        for c in range(out.size):
+            out[c] += v * W[j, c]
+
+
+@overload(dots)
+def _dots(x: Any, W: Any, out: Any) -> Any:
+    if W.ndim == 1:
+
+        def one(x: Any, W: Any, out: Any) -> None:
+            out[0] = dot(x, W)
+
+        return one
+    if isinstance(x, types.BaseTuple):
+        return lambda x, W, out: _dots_sparse(x[0], x[1], W, out)
+    return lambda x, W, out: _dots_dense(x, W, out)
+
+
+def axpys(g: Array, x: Any, W: Array) -> None:
+    """W[:, k] ← W[:, k] + g[k] x for every column, in place."""
+    if W.ndim == 1:
+        axpy(g[0], x, W)
+    elif isinstance(x, tuple):
+        W[x[1]] += np.outer(x[0], g)
+    else:
+        W += np.outer(x, g)
+
+
+@kernel
+def _axpys_sparse(g: Array, xs: Array, js: Array, W: Array) -> None:
+    for k in range(xs.size):
+        x, j = np.float64(xs[k]), js[k]
+        for c in range(g.size):
+            W[j, c] += g[c] * x
+
+
+@kernel
+def _axpys_dense(g: Array, x: Array, W: Array) -> None:
+    for j in range(x.size):
+        v = np.float64(x[j])
+        for c in range(g.size):
+            W[j, c] += g[c] * v
+
+
+@overload(axpys)
+def _axpys(g: Any, x: Any, W: Any) -> Any:
+    if W.ndim == 1:
+
+        def one(g: Any, x: Any, W: Any) -> None:
+            axpy(g[0], x, W)
+
+        return one
+    if isinstance(x, types.BaseTuple):
+        return lambda g, x, W: _axpys_sparse(g, x[0], x[1], W)
+    return lambda g, x, W: _axpys_dense(g, x, W)

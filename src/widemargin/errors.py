@@ -1,0 +1,42 @@
+"""What went wrong, with its name and value, what is accepted, and what to do.
+
+    WidemarginError
+    ├── InputError        bad data: file, line, column, found, remedy (also a ValueError)
+    ├── ModelFileError    a model file that is damaged, foreign or too new (also a ValueError)
+    └── Diverged          the objective left the finite numbers (also an ArithmeticError)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class WidemarginError(Exception):
+    """Anything widemargin raises on purpose that is not a plain ValueError or TypeError."""
+
+
+class InputError(WidemarginError, ValueError):
+    """Data that cannot be read: one line that names file, line, column, what was found, remedy."""
+
+
+class ModelFileError(WidemarginError, ValueError):
+    """A model file that is damaged, written by another program, or by a newer version."""
+
+
+class Diverged(WidemarginError, ArithmeticError):
+    """The objective left the finite numbers; the message names epoch and last finite value."""
+
+
+def choose(name: str, value: str, table: Mapping[str, T]) -> T:
+    """The entry of `table` under `value`, or a ValueError that lists what there is."""
+    if isinstance(value, str) and value in table:
+        return table[value]
+    raise ValueError(f"{name}={value!r} is unknown. Choose from: {listing(table)}.")
+
+
+def listing(names: Iterable[object]) -> str:
+    """The names, quoted, sorted, separated by commas."""
+    return ", ".join(repr(name) for name in sorted(names, key=str))

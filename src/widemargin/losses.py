@@ -1,0 +1,274 @@
+"""Losses ℓ(p; y) of a score p and a sign y ∈ {−1, +1}: value, slope, conjugate.
+
+Each loss is a NamedTuple of its parameters; `value`, `slope` and `conjugate` run as plain
+Python and compile inside kernels, chosen by the type of the loss. One argument order, (p, y),
+and one sign, +ℓ′, everywhere. The dual variable of a sample is u = α / c ≥ 0 for the margin
+losses, where c is the sample's share of C: −u y is a slope, and
+
+    conjugate(u) = ℓ*(−u) = sup_m { −u m − ℓ(m) },      m = y p the margin.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from numba.extending import overload
+
+
+class Hinge(NamedTuple):
+    """ℓ(p; y) = max(0, 1 − y p)."""
+
+
+class SquaredHinge(NamedTuple):
+    """ℓ(p; y) = max(0, 1 − y p)²."""
+
+
+class Logistic(NamedTuple):
+    """ℓ(p; y) = log(1 + exp(−y p))."""
+
+
+class PerceptronLoss(NamedTuple):
+    """ℓ(p; y) = max(0, −y p)."""
+
+
+class ModifiedHuber(NamedTuple):
+    """ℓ(p; y) = max(0, 1 − y p)² where y p ≥ −1, −4 y p below (Zhang, 2004)."""
+
+
+class SquaredError(NamedTuple):
+    """ℓ(p; y) = ½ (p − y)²."""
+
+
+class Huber(NamedTuple):
+    """ℓ(p; y) = ½ r² where |r| ≤ ε, ε |r| − ½ ε² beyond; r = p − y."""
+
+    epsilon: float = 0.1
+
+
+class EpsilonInsensitive(NamedTuple):
+    """ℓ(p; y) = max(0, |p − y| − ε)."""
+
+    epsilon: float = 0.1
+
+
+class SquaredEpsilonInsensitive(NamedTuple):
+    """ℓ(p; y) = max(0, |p − y| − ε)²."""
+
+    epsilon: float = 0.1
+
+
+Loss: TypeAlias = (
+    Hinge | SquaredHinge | Logistic | PerceptronLoss | ModifiedHuber
+    | SquaredError | Huber | EpsilonInsensitive | SquaredEpsilonInsensitive
+)
+Rule: TypeAlias = Callable[..., float]
+
+LOSSES: dict[str, type[Any]] = {
+    "hinge": Hinge,
+    "squared_hinge": SquaredHinge,
+    "log_loss": Logistic,
+    "perceptron": PerceptronLoss,
+    "modified_huber": ModifiedHuber,
+    "squared_error": SquaredError,
+    "huber": Huber,
+    "epsilon_insensitive": EpsilonInsensitive,
+    "squared_epsilon_insensitive": SquaredEpsilonInsensitive,
+}
+
+
+# -- value -------------------------------------------------------------------------------------
+
+
+def _hinge_value(loss: Any, p: float, y: float) -> float:
+    return max(0.0, 1.0 - y * p)
+
+
+def _squared_hinge_value(loss: Any, p: float, y: float) -> float:
+    z = max(0.0, 1.0 - y * p)
+    return z * z
+
+
+def _logistic_value(loss: Any, p: float, y: float) -> float:
+    m = y * p
+    return math.log1p(math.exp(-abs(m))) + max(0.0, -m)  # never overflows
+
+
+def _perceptron_value(loss: Any, p: float, y: float) -> float:
+    return max(0.0, -y * p)
+
+
+def _modified_huber_value(loss: Any, p: float, y: float) -> float:
+    m = y * p
+    z = max(0.0, 1.0 - m)
+    return z * z if m >= -1.0 else -4.0 * m
+
+
+def _squared_error_value(loss: Any, p: float, y: float) -> float:
+    return 0.5 * (p - y) * (p - y)
+
+
+def _huber_value(loss: Any, p: float, y: float) -> float:
+    r, eps = abs(p - y), loss.epsilon
+    return 0.5 * r * r if r <= eps else eps * r - 0.5 * eps * eps
+
+
+def _epsilon_insensitive_value(loss: Any, p: float, y: float) -> float:
+    return max(0.0, abs(p - y) - loss.epsilon)
+
+
+def _squared_epsilon_insensitive_value(loss: Any, p: float, y: float) -> float:
+    z = max(0.0, abs(p - y) - loss.epsilon)
+    return z * z
+
+
+# -- slope: the derivative in p, or one subgradient at a kink ------------------------------------
+
+
+def _hinge_slope(loss: Any, p: float, y: float) -> float:
+    return -y if y * p < 1.0 else 0.0
+
+
+def _squared_hinge_slope(loss: Any, p: float, y: float) -> float:
+    return -2.0 * y * max(0.0, 1.0 - y * p)
+
+
+def _logistic_slope(loss: Any, p: float, y: float) -> float:
+    e = math.exp(-abs(y * p))
+    return -y * (e if y * p > 0.0 else 1.0) / (1.0 + e)
+
+
+def _perceptron_slope(loss: Any, p: float, y: float) -> float:
+    return -y if y * p <= 0.0 else 0.0  # a score of zero is a mistake: else w = 0 never moves
+
+
+def _modified_huber_slope(loss: Any, p: float, y: float) -> float:
+    m = y * p
+    return -2.0 * y * max(0.0, 1.0 - m) if m >= -1.0 else -4.0 * y
+
+
+def _squared_error_slope(loss: Any, p: float, y: float) -> float:
+    return p - y
+
+
+def _huber_slope(loss: Any, p: float, y: float) -> float:
+    return min(max(p - y, -loss.epsilon), loss.epsilon)
+
+
+def _epsilon_insensitive_slope(loss: Any, p: float, y: float) -> float:
+    r = p - y
+    return 0.0 if abs(r) <= loss.epsilon else math.copysign(1.0, r)
+
+
+def _squared_epsilon_insensitive_slope(loss: Any, p: float, y: float) -> float:
+    r = p - y
+    return math.copysign(2.0 * max(0.0, abs(r) - loss.epsilon), r)
+
+
+# -- conjugate, as a function of u; +∞ outside its domain ----------------------------------------
+
+
+def _hinge_conjugate(loss: Any, u: float) -> float:
+    return -u if 0.0 <= u <= 1.0 else math.inf
+
+
+def _squared_hinge_conjugate(loss: Any, u: float) -> float:
+    return 0.25 * u * u - u if u >= 0.0 else math.inf
+
+
+def _logistic_conjugate(loss: Any, u: float) -> float:
+    if u < 0.0 or u > 1.0:
+        return math.inf
+    if u == 0.0 or u == 1.0:
+        return 0.0
+    return u * math.log(u) + (1.0 - u) * math.log1p(-u)
+
+
+def _perceptron_conjugate(loss: Any, u: float) -> float:
+    return 0.0 if 0.0 <= u <= 1.0 else math.inf
+
+
+def _modified_huber_conjugate(loss: Any, u: float) -> float:
+    return 0.25 * u * u - u if 0.0 <= u <= 4.0 else math.inf
+
+
+def _squared_error_conjugate(loss: Any, u: float) -> float:
+    return 0.5 * u * u - u
+
+
+def _huber_conjugate(loss: Any, u: float) -> float:
+    return 0.5 * u * u - u if abs(u) <= loss.epsilon else math.inf
+
+
+def _epsilon_insensitive_conjugate(loss: Any, u: float) -> float:
+    return loss.epsilon * abs(u) - u if abs(u) <= 1.0 else math.inf
+
+
+def _squared_epsilon_insensitive_conjugate(loss: Any, u: float) -> float:
+    return loss.epsilon * abs(u) - u + 0.25 * u * u
+
+
+VALUES: dict[type[Any], Rule] = {
+    Hinge: _hinge_value,
+    SquaredHinge: _squared_hinge_value,
+    Logistic: _logistic_value,
+    PerceptronLoss: _perceptron_value,
+    ModifiedHuber: _modified_huber_value,
+    SquaredError: _squared_error_value,
+    Huber: _huber_value,
+    EpsilonInsensitive: _epsilon_insensitive_value,
+    SquaredEpsilonInsensitive: _squared_epsilon_insensitive_value,
+}
+SLOPES: dict[type[Any], Rule] = {
+    Hinge: _hinge_slope,
+    SquaredHinge: _squared_hinge_slope,
+    Logistic: _logistic_slope,
+    PerceptronLoss: _perceptron_slope,
+    ModifiedHuber: _modified_huber_slope,
+    SquaredError: _squared_error_slope,
+    Huber: _huber_slope,
+    EpsilonInsensitive: _epsilon_insensitive_slope,
+    SquaredEpsilonInsensitive: _squared_epsilon_insensitive_slope,
+}
+CONJUGATES: dict[type[Any], Rule] = {
+    Hinge: _hinge_conjugate,
+    SquaredHinge: _squared_hinge_conjugate,
+    Logistic: _logistic_conjugate,
+    PerceptronLoss: _perceptron_conjugate,
+    ModifiedHuber: _modified_huber_conjugate,
+    SquaredError: _squared_error_conjugate,
+    Huber: _huber_conjugate,
+    EpsilonInsensitive: _epsilon_insensitive_conjugate,
+    SquaredEpsilonInsensitive: _squared_epsilon_insensitive_conjugate,
+}
+
+
+def value(loss: Loss, p: float, y: float) -> float:
+    """ℓ(p; y)."""
+    return VALUES[type(loss)](loss, p, y)
+
+
+def slope(loss: Loss, p: float, y: float) -> float:
+    """ℓ′(p; y): the derivative in p, or one subgradient at a kink."""
+    return SLOPES[type(loss)](loss, p, y)
+
+
+def conjugate(loss: Loss, u: float) -> float:
+    """ℓ*(−u) = sup_m { −u m − ℓ(m) }; +∞ outside its domain."""
+    return CONJUGATES[type(loss)](loss, u)
+
+
+@overload(value)
+def _value(loss: Any, p: Any, y: Any) -> Any:
+    return VALUES.get(getattr(loss, "instance_class", type(None)))
+
+
+@overload(slope)
+def _slope(loss: Any, p: Any, y: Any) -> Any:
+    return SLOPES.get(getattr(loss, "instance_class", type(None)))
+
+
+@overload(conjugate)
+def _conjugate(loss: Any, u: Any) -> Any:
+    return CONJUGATES.get(getattr(loss, "instance_class", type(None)))
