@@ -14,11 +14,10 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import types
-from numba.extending import intrinsic
+from numba.extending import overload, register_jitable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,7 +28,8 @@ KEPT_CACHES = 16  # folders of earlier versions that stay; older ones go
 @functools.cache
 def digest() -> str:
     """Sixteen hex digits that name this version of the package, of numba, and its checks."""
-    h = hashlib.sha256(f"{numba.__version__} {numba.config.BOUNDSCHECK}".encode())
+    config: Any = numba.config
+    h = hashlib.sha256(f"{numba.__version__} {config.BOUNDSCHECK}".encode())
     for path in sorted(PACKAGE.rglob("*.py")):
         h.update(path.relative_to(PACKAGE).as_posix().encode())
         h.update(path.read_bytes())
@@ -69,11 +69,23 @@ def fast_kernel(function: F) -> F:
 
 
 def _njit(function: F, fastmath: bool | set[str]) -> F:
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(cache_folder())
+    config: Any = numba.config
+    before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder())
     try:
-        compiled: F = numba.njit(
-            cache=True, nogil=True, error_model="numpy", fastmath=fastmath
-        )(function)
-        return compiled
+        compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(
+            function
+        )
+        return cast(F, compiled)
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
+
+
+def compiled_as(function: Callable[..., Any]) -> Callable[[F], F]:
+    """Register how `function` compiles inside kernels: the decorated rule sees the types of the
+    arguments and returns the implementation for them."""
+    return cast(Callable[[F], F], overload(function, strict=False))
+
+
+def jitable(function: F) -> F:
+    """A plain function that kernels may call; it compiles into them."""
+    return register_jitable(function)

@@ -1,9 +1,9 @@
 """What went wrong, with its name and value, what is accepted, and what to do.
 
-    WidemarginError
-    ├── InputError        bad data: file, line, column, found, remedy (also a ValueError)
-    ├── ModelFileError    a model file that is damaged, foreign or too new (also a ValueError)
-    └── Diverged          the objective left the finite numbers (also an ArithmeticError)
+WidemarginError
+├── InputError        bad data: file, line, column, found, remedy (also a ValueError)
+├── ModelFileError    a model file that is damaged, foreign or too new (also a ValueError)
+└── Diverged          the objective left the finite numbers (also an ArithmeticError)
 """
 
 from __future__ import annotations

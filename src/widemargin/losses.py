@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-from numba.extending import overload
+from widemargin._jit import compiled_as
 
 
 class Hinge(NamedTuple):
@@ -60,10 +60,17 @@ class SquaredEpsilonInsensitive(NamedTuple):
 
 
 Loss: TypeAlias = (
-    Hinge | SquaredHinge | Logistic | PerceptronLoss | ModifiedHuber
-    | SquaredError | Huber | EpsilonInsensitive | SquaredEpsilonInsensitive
+    Hinge
+    | SquaredHinge
+    | Logistic
+    | PerceptronLoss
+    | ModifiedHuber
+    | SquaredError
+    | Huber
+    | EpsilonInsensitive
+    | SquaredEpsilonInsensitive
 )
-Rule: TypeAlias = Callable[..., float]
+Rule: TypeAlias = Callable[..., Any]
 
 LOSSES: dict[str, type[Any]] = {
     "hinge": Hinge,
@@ -81,44 +88,44 @@ LOSSES: dict[str, type[Any]] = {
 # -- value -------------------------------------------------------------------------------------
 
 
-def _hinge_value(loss: Any, p: float, y: float) -> float:
+def _hinge_value(loss: Any, p: Any, y: Any) -> Any:
     return max(0.0, 1.0 - y * p)
 
 
-def _squared_hinge_value(loss: Any, p: float, y: float) -> float:
+def _squared_hinge_value(loss: Any, p: Any, y: Any) -> Any:
     z = max(0.0, 1.0 - y * p)
     return z * z
 
 
-def _logistic_value(loss: Any, p: float, y: float) -> float:
+def _logistic_value(loss: Any, p: Any, y: Any) -> Any:
     m = y * p
     return math.log1p(math.exp(-abs(m))) + max(0.0, -m)  # never overflows
 
 
-def _perceptron_value(loss: Any, p: float, y: float) -> float:
+def _perceptron_value(loss: Any, p: Any, y: Any) -> Any:
     return max(0.0, -y * p)
 
 
-def _modified_huber_value(loss: Any, p: float, y: float) -> float:
+def _modified_huber_value(loss: Any, p: Any, y: Any) -> Any:
     m = y * p
     z = max(0.0, 1.0 - m)
     return z * z if m >= -1.0 else -4.0 * m
 
 
-def _squared_error_value(loss: Any, p: float, y: float) -> float:
+def _squared_error_value(loss: Any, p: Any, y: Any) -> Any:
     return 0.5 * (p - y) * (p - y)
 
 
-def _huber_value(loss: Any, p: float, y: float) -> float:
+def _huber_value(loss: Any, p: Any, y: Any) -> Any:
     r, eps = abs(p - y), loss.epsilon
     return 0.5 * r * r if r <= eps else eps * r - 0.5 * eps * eps
 
 
-def _epsilon_insensitive_value(loss: Any, p: float, y: float) -> float:
+def _epsilon_insensitive_value(loss: Any, p: Any, y: Any) -> Any:
     return max(0.0, abs(p - y) - loss.epsilon)
 
 
-def _squared_epsilon_insensitive_value(loss: Any, p: float, y: float) -> float:
+def _squared_epsilon_insensitive_value(loss: Any, p: Any, y: Any) -> Any:
     z = max(0.0, abs(p - y) - loss.epsilon)
     return z * z
 
@@ -126,42 +133,42 @@ def _squared_epsilon_insensitive_value(loss: Any, p: float, y: float) -> float:
 # -- slope: the derivative in p, or one subgradient at a kink ------------------------------------
 
 
-def _hinge_slope(loss: Any, p: float, y: float) -> float:
+def _hinge_slope(loss: Any, p: Any, y: Any) -> Any:
     return -y if y * p < 1.0 else 0.0
 
 
-def _squared_hinge_slope(loss: Any, p: float, y: float) -> float:
+def _squared_hinge_slope(loss: Any, p: Any, y: Any) -> Any:
     return -2.0 * y * max(0.0, 1.0 - y * p)
 
 
-def _logistic_slope(loss: Any, p: float, y: float) -> float:
+def _logistic_slope(loss: Any, p: Any, y: Any) -> Any:
     e = math.exp(-abs(y * p))
     return -y * (e if y * p > 0.0 else 1.0) / (1.0 + e)
 
 
-def _perceptron_slope(loss: Any, p: float, y: float) -> float:
+def _perceptron_slope(loss: Any, p: Any, y: Any) -> Any:
     return -y if y * p <= 0.0 else 0.0  # a score of zero is a mistake: else w = 0 never moves
 
 
-def _modified_huber_slope(loss: Any, p: float, y: float) -> float:
+def _modified_huber_slope(loss: Any, p: Any, y: Any) -> Any:
     m = y * p
     return -2.0 * y * max(0.0, 1.0 - m) if m >= -1.0 else -4.0 * y
 
 
-def _squared_error_slope(loss: Any, p: float, y: float) -> float:
+def _squared_error_slope(loss: Any, p: Any, y: Any) -> Any:
     return p - y
 
 
-def _huber_slope(loss: Any, p: float, y: float) -> float:
+def _huber_slope(loss: Any, p: Any, y: Any) -> Any:
     return min(max(p - y, -loss.epsilon), loss.epsilon)
 
 
-def _epsilon_insensitive_slope(loss: Any, p: float, y: float) -> float:
+def _epsilon_insensitive_slope(loss: Any, p: Any, y: Any) -> Any:
     r = p - y
     return 0.0 if abs(r) <= loss.epsilon else math.copysign(1.0, r)
 
 
-def _squared_epsilon_insensitive_slope(loss: Any, p: float, y: float) -> float:
+def _squared_epsilon_insensitive_slope(loss: Any, p: Any, y: Any) -> Any:
     r = p - y
     return math.copysign(2.0 * max(0.0, abs(r) - loss.epsilon), r)
 
@@ -169,15 +176,15 @@ def _squared_epsilon_insensitive_slope(loss: Any, p: float, y: float) -> float:
 # -- conjugate, as a function of u; +∞ outside its domain ----------------------------------------
 
 
-def _hinge_conjugate(loss: Any, u: float) -> float:
+def _hinge_conjugate(loss: Any, u: Any) -> Any:
     return -u if 0.0 <= u <= 1.0 else math.inf
 
 
-def _squared_hinge_conjugate(loss: Any, u: float) -> float:
+def _squared_hinge_conjugate(loss: Any, u: Any) -> Any:
     return 0.25 * u * u - u if u >= 0.0 else math.inf
 
 
-def _logistic_conjugate(loss: Any, u: float) -> float:
+def _logistic_conjugate(loss: Any, u: Any) -> Any:
     if u < 0.0 or u > 1.0:
         return math.inf
     if u == 0.0 or u == 1.0:
@@ -185,27 +192,27 @@ def _logistic_conjugate(loss: Any, u: float) -> float:
     return u * math.log(u) + (1.0 - u) * math.log1p(-u)
 
 
-def _perceptron_conjugate(loss: Any, u: float) -> float:
+def _perceptron_conjugate(loss: Any, u: Any) -> Any:
     return 0.0 if 0.0 <= u <= 1.0 else math.inf
 
 
-def _modified_huber_conjugate(loss: Any, u: float) -> float:
+def _modified_huber_conjugate(loss: Any, u: Any) -> Any:
     return 0.25 * u * u - u if 0.0 <= u <= 4.0 else math.inf
 
 
-def _squared_error_conjugate(loss: Any, u: float) -> float:
+def _squared_error_conjugate(loss: Any, u: Any) -> Any:
     return 0.5 * u * u - u
 
 
-def _huber_conjugate(loss: Any, u: float) -> float:
-    return 0.5 * u * u - u if abs(u) <= loss.epsilon else math.inf
+def _huber_conjugate(loss: Any, u: Any) -> Any:
+    return 0.5 * u * u - u if abs(u) <= loss.epsilon * (1.0 + 1e-14) else math.inf
 
 
-def _epsilon_insensitive_conjugate(loss: Any, u: float) -> float:
+def _epsilon_insensitive_conjugate(loss: Any, u: Any) -> Any:
     return loss.epsilon * abs(u) - u if abs(u) <= 1.0 else math.inf
 
 
-def _squared_epsilon_insensitive_conjugate(loss: Any, u: float) -> float:
+def _squared_epsilon_insensitive_conjugate(loss: Any, u: Any) -> Any:
     return loss.epsilon * abs(u) - u + 0.25 * u * u
 
 
@@ -246,29 +253,29 @@ CONJUGATES: dict[type[Any], Rule] = {
 
 def value(loss: Loss, p: float, y: float) -> float:
     """ℓ(p; y)."""
-    return VALUES[type(loss)](loss, p, y)
+    return float(VALUES[type(loss)](loss, p, y))
 
 
 def slope(loss: Loss, p: float, y: float) -> float:
     """ℓ′(p; y): the derivative in p, or one subgradient at a kink."""
-    return SLOPES[type(loss)](loss, p, y)
+    return float(SLOPES[type(loss)](loss, p, y))
 
 
 def conjugate(loss: Loss, u: float) -> float:
     """ℓ*(−u) = sup_m { −u m − ℓ(m) }; +∞ outside its domain."""
-    return CONJUGATES[type(loss)](loss, u)
+    return float(CONJUGATES[type(loss)](loss, u))
 
 
-@overload(value)
+@compiled_as(value)
 def _value(loss: Any, p: Any, y: Any) -> Any:
     return VALUES.get(getattr(loss, "instance_class", type(None)))
 
 
-@overload(slope)
+@compiled_as(slope)
 def _slope(loss: Any, p: Any, y: Any) -> Any:
     return SLOPES.get(getattr(loss, "instance_class", type(None)))
 
 
-@overload(conjugate)
+@compiled_as(conjugate)
 def _conjugate(loss: Any, u: Any) -> Any:
     return CONJUGATES.get(getattr(loss, "instance_class", type(None)))

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numba.core import types
-from numba.extending import overload
 from numpy.typing import NDArray
 
-from widemargin._jit import fast_kernel, kernel
+from widemargin._jit import compiled_as, fast_kernel, kernel
 
 Array: TypeAlias = NDArray[Any]
 
@@ -101,7 +100,7 @@ def row(rows: Any, i: int) -> Any:
     return rows.X[i]
 
 
-@overload(row)
+@compiled_as(row)
 def _row(rows: Any, i: Any) -> Any:
     if rows.instance_class is Sparse:
 
@@ -134,7 +133,7 @@ def _dot_dense(x: Array, w: Array) -> float:
     return p
 
 
-@overload(dot)
+@compiled_as(dot)
 def _dot(x: Any, w: Any) -> Any:
     if isinstance(x, types.BaseTuple):
         return lambda x, w: _dot_sparse(x[0], x[1], w)
@@ -161,7 +160,7 @@ def _axpy_dense(g: float, x: Array, w: Array) -> None:
         w[j] += g * x[j]
 
 
-@overload(axpy)
+@compiled_as(axpy)
 def _axpy(g: Any, x: Any, w: Any) -> Any:
     if isinstance(x, types.BaseTuple):
         return lambda g, x, w: _axpy_sparse(g, x[0], x[1], w)
@@ -182,7 +181,7 @@ def _squared_norm(xs: Array) -> float:
     return q
 
 
-@overload(squared_norm)
+@compiled_as(squared_norm)
 def _squared_norm_of(x: Any) -> Any:
     if isinstance(x, types.BaseTuple):
         return lambda x: _squared_norm(x[0])
@@ -215,7 +214,7 @@ def _dots_dense(x: Array, W: Array, out: Array) -> None:
             out[c] += v * W[j, c]
 
 
-@overload(dots)
+@compiled_as(dots)
 def _dots(x: Any, W: Any, out: Any) -> Any:
     if W.ndim == 1:
 
@@ -254,7 +253,7 @@ def _axpys_dense(g: Array, x: Array, W: Array) -> None:
             W[j, c] += g[c] * v
 
 
-@overload(axpys)
+@compiled_as(axpys)
 def _axpys(g: Any, x: Any, W: Any) -> Any:
     if W.ndim == 1:
 

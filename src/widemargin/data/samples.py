@@ -1,0 +1,63 @@
+"""What a fit sees: rows, the class of each, and what each weighs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from widemargin._jit import jitable
+from widemargin.data.rows import Array, Rows, n_rows
+
+
+class Samples(NamedTuple):
+    """n samples and K columns of weights, one column per class told from the rest.
+
+    Two classes need one column (`first` = 1: the second class is the positive side). K > 2
+    classes have K columns, one against all (`first` = 0: class k is positive in column k).
+    """
+
+    rows: Rows
+    codes: Array  # (n,) int32, the class of each sample, 0 … n_classes − 1
+    first: int
+    weight: Array  # (n,) float64, sample weights sᵢ ≥ 0
+    factor: Array  # (2, K) float64, class weights of the negative and the positive side
+
+
+def make_samples(
+    rows: Rows,
+    codes: Array,
+    n_classes: int,
+    sample_weight: Array | None = None,
+    class_weight: Array | None = None,
+) -> Samples:
+    """Samples of `n_classes` classes; class_weight has one entry per class.
+
+    With two classes both sides carry their class's weight; one against all, the positive side
+    carries its own and the rest weigh 1, as in LIBLINEAR.
+    """
+    weight = np.ones(n_rows(rows)) if sample_weight is None else np.asarray(sample_weight, float)
+    classes = np.ones(n_classes) if class_weight is None else np.asarray(class_weight, float)
+    if n_classes == 2:
+        factor = classes.reshape(2, 1).copy()
+    else:
+        factor = np.stack([np.ones(n_classes), classes])
+    first = 1 if n_classes == 2 else 0
+    return Samples(rows, np.ascontiguousarray(codes, np.int32), first, weight, factor)
+
+
+def n_columns(samples: Samples) -> int:
+    return int(samples.factor.shape[1])
+
+
+@jitable
+def sign(samples: Any, i: int, k: int) -> float:
+    """+1.0 where sample i is on the positive side of column k, else −1.0."""
+    return 1.0 if samples.codes[i] == k + samples.first else -1.0
+
+
+@jitable
+def share(samples: Any, i: int, k: int) -> float:
+    """What sample i weighs in column k: sᵢ times the weight of its side."""
+    side = 1 if samples.codes[i] == k + samples.first else 0
+    return samples.weight[i] * samples.factor[side, k]  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""scikit-learn's contract, and nothing else."""

@@ -1,0 +1,1 @@
+"""Where a solver runs: loops, seeds, deadlines; no maths."""

@@ -1,0 +1,1 @@
+"""How one step is taken: one file per algorithm."""
