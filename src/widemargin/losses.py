@@ -1,11 +1,8 @@
-"""Losses ℓ(p; y) of a score p and a sign y ∈ {−1, +1}: value, slope, conjugate.
+"""Losses ℓ(p; y) of a score p and a sign y ∈ {−1, +1}: value and slope.
 
-Each loss is a NamedTuple of its parameters; `value`, `slope` and `conjugate` run as plain
-Python and compile inside kernels, chosen by the type of the loss. One argument order, (p, y),
-and one sign, +ℓ′, everywhere. The dual variable of a sample is u = α / c ≥ 0 for the margin
-losses, where c is the sample's share of C: −u y is a slope, and
-
-    conjugate(u) = ℓ*(−u) = sup_m { −u m − ℓ(m) },      m = y p the margin.
+Each loss is a NamedTuple of its parameters; `value` and `slope` run as plain Python and compile
+inside kernels, chosen by the type of the loss. One argument order, (p, y), and one sign, +ℓ′,
+everywhere. Conjugates and steps in the dual are in `duals.py`.
 """
 
 from __future__ import annotations
@@ -173,49 +170,6 @@ def _squared_epsilon_insensitive_slope(loss: Any, p: Any, y: Any) -> Any:
     return math.copysign(2.0 * max(0.0, abs(r) - loss.epsilon), r)
 
 
-# -- conjugate, as a function of u; +∞ outside its domain ----------------------------------------
-
-
-def _hinge_conjugate(loss: Any, u: Any) -> Any:
-    return -u if 0.0 <= u <= 1.0 else math.inf
-
-
-def _squared_hinge_conjugate(loss: Any, u: Any) -> Any:
-    return 0.25 * u * u - u if u >= 0.0 else math.inf
-
-
-def _logistic_conjugate(loss: Any, u: Any) -> Any:
-    if u < 0.0 or u > 1.0:
-        return math.inf
-    if u == 0.0 or u == 1.0:
-        return 0.0
-    return u * math.log(u) + (1.0 - u) * math.log1p(-u)
-
-
-def _perceptron_conjugate(loss: Any, u: Any) -> Any:
-    return 0.0 if 0.0 <= u <= 1.0 else math.inf
-
-
-def _modified_huber_conjugate(loss: Any, u: Any) -> Any:
-    return 0.25 * u * u - u if 0.0 <= u <= 4.0 else math.inf
-
-
-def _squared_error_conjugate(loss: Any, u: Any) -> Any:
-    return 0.5 * u * u - u
-
-
-def _huber_conjugate(loss: Any, u: Any) -> Any:
-    return 0.5 * u * u - u if abs(u) <= loss.epsilon * (1.0 + 1e-14) else math.inf
-
-
-def _epsilon_insensitive_conjugate(loss: Any, u: Any) -> Any:
-    return loss.epsilon * abs(u) - u if abs(u) <= 1.0 else math.inf
-
-
-def _squared_epsilon_insensitive_conjugate(loss: Any, u: Any) -> Any:
-    return loss.epsilon * abs(u) - u + 0.25 * u * u
-
-
 VALUES: dict[type[Any], Rule] = {
     Hinge: _hinge_value,
     SquaredHinge: _squared_hinge_value,
@@ -238,17 +192,6 @@ SLOPES: dict[type[Any], Rule] = {
     EpsilonInsensitive: _epsilon_insensitive_slope,
     SquaredEpsilonInsensitive: _squared_epsilon_insensitive_slope,
 }
-CONJUGATES: dict[type[Any], Rule] = {
-    Hinge: _hinge_conjugate,
-    SquaredHinge: _squared_hinge_conjugate,
-    Logistic: _logistic_conjugate,
-    PerceptronLoss: _perceptron_conjugate,
-    ModifiedHuber: _modified_huber_conjugate,
-    SquaredError: _squared_error_conjugate,
-    Huber: _huber_conjugate,
-    EpsilonInsensitive: _epsilon_insensitive_conjugate,
-    SquaredEpsilonInsensitive: _squared_epsilon_insensitive_conjugate,
-}
 
 
 def value(loss: Loss, p: float, y: float) -> float:
@@ -261,11 +204,6 @@ def slope(loss: Loss, p: float, y: float) -> float:
     return float(SLOPES[type(loss)](loss, p, y))
 
 
-def conjugate(loss: Loss, u: float) -> float:
-    """ℓ*(−u) = sup_m { −u m − ℓ(m) }; +∞ outside its domain."""
-    return float(CONJUGATES[type(loss)](loss, u))
-
-
 @compiled_as(value)
 def _value(loss: Any, p: Any, y: Any) -> Any:
     return VALUES.get(getattr(loss, "instance_class", type(None)))
@@ -274,8 +212,3 @@ def _value(loss: Any, p: Any, y: Any) -> Any:
 @compiled_as(slope)
 def _slope(loss: Any, p: Any, y: Any) -> Any:
     return SLOPES.get(getattr(loss, "instance_class", type(None)))
-
-
-@compiled_as(conjugate)
-def _conjugate(loss: Any, u: Any) -> Any:
-    return CONJUGATES.get(getattr(loss, "instance_class", type(None)))

@@ -16,7 +16,8 @@ import numpy as np
 from widemargin._jit import kernel
 from widemargin.data.rows import Array, axpys, dots, n_features, n_rows, row
 from widemargin.data.samples import Samples, n_columns, share, sign
-from widemargin.losses import Loss, conjugate, slope, value
+from widemargin.duals import conjugate
+from widemargin.losses import Loss, slope, value
 from widemargin.penalties import (
     L2,
     Penalty,
