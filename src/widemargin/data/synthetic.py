@@ -4,7 +4,7 @@
     topic t            p_{w|t} ∝ p_w exp(σ g_{w,t}),  g normal, the likeliest words only
     a document         length log-normal; a topic z, and in some documents a second one;
                        a share of its words comes from the topics, the rest from p; words recur
-    its class          the sign of topic z, flipped in a share of the documents
+    its class          the sign of topic z; a share of the documents is vague: no topical word
     its row            x_w ∝ (1 + log tf_w) log(1 + n / df_w),  ‖x‖₂ = 1
 
 Every document draws from its own generator (splitmix64, Steele et al. 2014), seeded by
@@ -35,10 +35,10 @@ GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ over the golden ratio
 
 
 class Shape(NamedTuple):
-    """What the corpus looks like; the two calibrated numbers are `topical` and `noise`."""
+    """What the corpus looks like; the two calibrated numbers are `topical` and `vague`."""
 
-    topical: float = 0.55  # mean share of a document's words that its topics draw
-    noise: float = 0.01  # share of documents whose class is flipped
+    topical: float = 0.54  # mean share of a document's words that its topics draw
+    vague: float = 0.0234  # share of documents without a topical word: their class is a guess
     positive: float = 0.47  # share of the positive class
     topics: int = 103
     tilt: float = 4.0  # σ: how far a topic's word frequencies lie from the corpus's
@@ -46,7 +46,7 @@ class Shape(NamedTuple):
     topic_words: int = 4096
     mixed: float = 0.3  # share of documents with a second topic
     repeat: float = 0.25  # chance that a word repeats an earlier one of its document
-    log_length: float = 4.84  # mean and deviation of the logarithm of the length
+    log_length: float = 4.774  # mean and deviation of the logarithm of the length
     log_length_spread: float = 0.75
 
 
@@ -73,7 +73,7 @@ class Model(NamedTuple):
     topic_pair: Array  # (topics, words, 2) uint32: the column of the slot, and of its alias
     topic_cumulative: Array  # (topics,) float64
     topic_code: Array  # (topics,) int32
-    chances: Array  # (4,) float64: topical, noise, mixed, repeat
+    chances: Array  # (4,) float64: topical, vague, mixed, repeat
     log_length: Array  # (2,) float64: mean, deviation
 
 
@@ -134,7 +134,7 @@ def make_model(n_features: int, shape: Shape, rng: np.random.Generator) -> Model
         g = math.sqrt(shape.kinship) * branches[b]
         g += math.sqrt(1.0 - shape.kinship) * rng.standard_normal(n_features)
         tables.append(_topic_table(p * np.exp(shape.tilt * g), shape.topic_words))
-    chances = np.array([shape.topical, shape.noise, shape.mixed, shape.repeat])
+    chances = np.array([shape.topical, shape.vague, shape.mixed, shape.repeat])
     return Model(
         threshold,
         alias,
@@ -240,7 +240,7 @@ def _draw_words(model: Model, z: Any, topics: Any, share: float, words: Array) -
             words[k] = words[pick(r, k)]
             continue
         u = (u - repeat) / (1.0 - repeat)
-        if u < share and u >= 0.0:
+        if 0.0 <= u < share:
             t = first if u < share * weight else second
             slot = pick(r, model.topic_threshold.shape[1])
             words[k] = model.topic_pair[t, slot, np.int64(low >= model.topic_threshold[t, slot])]
@@ -252,7 +252,7 @@ def _draw_words(model: Model, z: Any, topics: Any, share: float, words: Array) -
 @kernel
 def _draw_document(model: Model, z: Any, words: Array) -> tuple[int, int]:
     """(length, code) of the document with stream z; its words go to the head of `words`."""
-    topical, noise, mixed = model.chances[0], model.chances[1], model.chances[2]
+    topical, vague, mixed = model.chances[0], model.chances[1], model.chances[2]
     length = _length(model, z)
     z += np.uint64(2) * GAMMA
     first = np.searchsorted(model.topic_cumulative, unit(mix(z)))
@@ -262,11 +262,10 @@ def _draw_document(model: Model, z: Any, words: Array) -> tuple[int, int]:
     weight = 1.0 - 0.5 * u / mixed if u < mixed else 1.0
     share = min(2.0 * topical * unit(mix(z + GAMMA)), 1.0)
     z += np.uint64(2) * GAMMA
-    code = model.topic_code[first]
-    if unit(mix(z)) < noise:
-        code = 1 - code
+    if unit(mix(z)) < vague:
+        share = 0.0
     _draw_words(model, z, (first, second, weight), share, words[:length])
-    return length, code
+    return length, model.topic_code[first]
 
 
 @kernel
