@@ -1,16 +1,17 @@
-"""A corpus with the shape of RCV1, made from a seed: Zipf words, topics, tf-idf, unit norm.
+"""A corpus with the shape of RCV1, made from a seed: topics, tf-idf, unit norm.
 
-    word frequencies   p_r ∝ (r + 3)^−0.45 (r + 1000)^−1.5, ranks dealt to columns at random
-    topic t            p_{w|t} ∝ p_w exp(σ g_{w,t}),  g normal, the likeliest words only
-    a document         length log-normal; a topic z, and in some documents a second one;
-                       a share of its words comes from the topics, the rest from p; words recur
-    its class          the sign of topic z; a share of the documents is vague: no topical word
-    its row            x_w ∝ (1 + log tf_w) log(1 + n / df_w),  ‖x‖₂ = 1
+    a document   length log-normal; a topic z, and in some documents a second one; a share of
+                 its words comes from the topics, the rest from the whole; words recur
+    its class    that of topic z; some documents are vague: no topical word, so one can but guess
+    its row      x_w ∝ (1 + log tf_w) log(1 + n / df_w),  ‖x‖₂ = 1,  n and df of the training rows
 
-Every document draws from its own generator (splitmix64, Steele et al. 2014), seeded by
-(seed, split, document): the corpus does not depend on the number of threads. `SHAPE` is
-calibrated at full size so that the hinge loss with λ = 1e-4 ends where it does on RCV1
-(Bottou, Stochastic gradient descent examples, 2007): objective 0.2275, test error 6.02 %.
+The topics (`topic_model`) are always the same; the seed draws the documents, each from its own
+generator (splitmix64: Steele, Lea and Flood, 2014) started at (seed, split, number of the
+document), so that the corpus does not depend on the number of threads.
+
+The shares of topical words and of vague documents are calibrated: at full size, the hinge loss
+with λ = 1e-4 and a free intercept ends where it does on RCV1 (Bottou, Stochastic gradient
+descent examples, 2007): objective 0.2275, test error 6.02 %.
 """
 
 from __future__ import annotations
@@ -25,32 +26,15 @@ import numpy as np
 
 from widemargin._jit import kernel
 from widemargin.data.rows import Array, Sparse
+from widemargin.data.topic_model import Model, Shape, make_model
 
 VERSION = 1  # of the generator: raise it with any change of the numbers it draws
+N_TRAIN, N_TEST, N_FEATURES = 781_265, 23_149, 47_153  # as in RCV1
 CHUNK = 4096  # documents a task
 LONGEST = 1024  # words in a document, repetitions included
 TRAIN, TEST = 0, 1
-BRANCHES = 4  # as CCAT, the positive one, and ECAT, GCAT, MCAT
+LABELS = np.array([-1, 1])  # what the codes 0 and 1 stand for
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ over the golden ratio
-
-
-class Shape(NamedTuple):
-    """What the corpus looks like; the two calibrated numbers are `topical` and `vague`."""
-
-    topical: float = 0.54  # mean share of a document's words that its topics draw
-    vague: float = 0.0234  # share of documents without a topical word: their class is a guess
-    positive: float = 0.47  # share of the positive class
-    topics: int = 103
-    tilt: float = 4.0  # σ: how far a topic's word frequencies lie from the corpus's
-    kinship: float = 0.3  # ρ: correlation of the tilts of two topics of one branch
-    topic_words: int = 4096
-    mixed: float = 0.3  # share of documents with a second topic
-    repeat: float = 0.25  # chance that a word repeats an earlier one of its document
-    log_length: float = 4.774  # mean and deviation of the logarithm of the length
-    log_length_spread: float = 0.75
-
-
-SHAPE = Shape()
 
 
 class Split(NamedTuple):
@@ -61,20 +45,7 @@ class Split(NamedTuple):
 class Corpus(NamedTuple):
     train: Split
     test: Split
-    labels: Array  # (2,) the classes that the codes stand for: −1, +1
-
-
-class Model(NamedTuple):
-    """What documents are drawn from. Alias tables: slot k keeps k below its threshold."""
-
-    word_threshold: Array  # (d,) uint32
-    word_alias: Array  # (d,) uint32
-    topic_threshold: Array  # (topics, words) uint32
-    topic_pair: Array  # (topics, words, 2) uint32: the column of the slot, and of its alias
-    topic_cumulative: Array  # (topics,) float64
-    topic_code: Array  # (topics,) int32
-    chances: Array  # (4,) float64: topical, vague, mixed, repeat
-    log_length: Array  # (2,) float64: mean, deviation
+    labels: Array  # (2,) what the codes stand for: −1, +1
 
 
 class Words(NamedTuple):
@@ -88,110 +59,40 @@ class Words(NamedTuple):
 
 
 def rcv1_like(
-    n_train: int = 781_265,
-    n_test: int = 23_149,
-    n_features: int = 47_153,
+    n_train: int = N_TRAIN,
+    n_test: int = N_TEST,
+    n_features: int = N_FEATURES,
     *,
     seed: int = 0,
     n_jobs: int | None = None,
-    shape: Shape = SHAPE,
 ) -> Corpus:
-    """The corpus; idf comes from the training rows alone.
+    """The corpus of this seed, drawn on `n_jobs` threads (None: one for each core).
 
     >>> corpus = rcv1_like(1000, 100, 5000, seed=1)
     >>> corpus.train.rows.indptr.shape, corpus.test.codes.shape
     ((1001,), (100,))
     """
-    model = make_model(n_features, shape, np.random.default_rng(VERSION))
+    check_sizes(n_train=n_train, n_test=n_test, n_features=n_features)
+    model = make_model(n_features, Shape(), np.random.default_rng(VERSION))
     with ThreadPoolExecutor(n_jobs or os.cpu_count()) as pool:
         train = _draw_split(pool, model, n_train, _key(seed, TRAIN))
         df = np.sum([words.df for words in train], axis=0)
         idf = np.log1p(n_train / np.maximum(df, 1))
         test = _draw_split(pool, model, n_test, _key(seed, TEST))
-        return Corpus(
-            _weigh_split(pool, train, idf), _weigh_split(pool, test, idf), np.array([-1, 1])
-        )
+        splits = _weigh_split(pool, train, idf), _weigh_split(pool, test, idf)
+    return Corpus(*splits, LABELS)
 
 
-def _key(seed: int, split: int) -> np.uint64:
-    return np.uint64(np.random.SeedSequence([seed, split, VERSION]).generate_state(1, np.uint64)[0])
+def check_sizes(**sizes: int) -> None:
+    """Refuse a corpus without rows or columns."""
+    for name, value in sizes.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}: the corpus would be empty.")
 
 
-# -- the model ---------------------------------------------------------------------------------
-
-
-def make_model(n_features: int, shape: Shape, rng: np.random.Generator) -> Model:
-    rank = rng.permutation(n_features) + 1.0
-    p = (rank + 3.0) ** -0.45 * (rank + 1000.0) ** -1.5
-    threshold, alias = alias_table(p)
-    share = 1.0 / (np.arange(shape.topics) + 5.0)
-    share /= share.sum()
-    codes = _topic_codes(share, shape.positive)
-    branches = rng.standard_normal((BRANCHES, n_features))
-    tables = []
-    for t in range(shape.topics):
-        b = 0 if codes[t] else 1 + t % (BRANCHES - 1)
-        g = math.sqrt(shape.kinship) * branches[b]
-        g += math.sqrt(1.0 - shape.kinship) * rng.standard_normal(n_features)
-        tables.append(_topic_table(p * np.exp(shape.tilt * g), shape.topic_words))
-    chances = np.array([shape.topical, shape.vague, shape.mixed, shape.repeat])
-    return Model(
-        threshold,
-        alias,
-        np.stack([table[0] for table in tables]),
-        np.stack([table[1] for table in tables]),
-        np.cumsum(share),
-        codes,
-        chances,
-        np.array([shape.log_length, shape.log_length_spread]),
-    )
-
-
-def _topic_table(q: Array, n_words: int) -> tuple[Array, Array]:
-    columns = np.sort(np.argpartition(q, -n_words)[-n_words:]).astype(np.uint32)
-    threshold, alias = alias_table(q[columns])
-    return threshold, np.stack([columns, columns[alias]], axis=1)
-
-
-def _topic_codes(share: Array, positive: float) -> Array:
-    """Classes dealt to the topics so that every head of the list has the balance, nearly."""
-    codes, mass = np.zeros(share.size, np.int32), 0.0
-    for t in range(share.size):
-        codes[t] = mass + 0.5 * share[t] < positive * share[: t + 1].sum()
-        mass += codes[t] * share[t]
-    return codes
-
-
-@kernel
-def _fill_alias(scaled: Array, threshold: Array, alias: Array) -> None:
-    """Walker's alias method in Vose's form (1991); `scaled` has mean 1 and is used up."""
-    n = scaled.size
-    small, large, m, l = np.empty(n, np.int64), np.empty(n, np.int64), 0, 0
-    for k in range(n):
-        if scaled[k] < 1.0:
-            small[m] = k
-            m += 1
-        else:
-            large[l] = k
-            l += 1
-    while m > 0 and l > 0:
-        m -= 1
-        k, j = small[m], large[l - 1]
-        threshold[k] = np.uint32(min(scaled[k] * 4294967296.0, 4294967295.0))
-        alias[k] = j
-        scaled[j] -= 1.0 - scaled[k]
-        if scaled[j] < 1.0:
-            l -= 1
-            small[m] = j
-            m += 1
-
-
-def alias_table(p: Array) -> tuple[Array, Array]:
-    """(threshold, alias): slot k of n, uniform, means k below threshold/2³², else alias[k]."""
-    threshold = np.full(p.size, 2**32 - 1, np.uint32)
-    alias = np.arange(p.size, dtype=np.uint32)
-    _fill_alias(p * (p.size / p.sum()), threshold, alias)
-    return threshold, alias
+def _key(seed: int, split: int) -> Any:
+    """Where the streams of this split's documents start: 64 random bits."""
+    return np.random.SeedSequence([seed, split, VERSION]).generate_state(1, np.uint64)[0]
 
 
 # -- drawing -----------------------------------------------------------------------------------
@@ -214,7 +115,7 @@ def unit(r: Any) -> float:
 @kernel
 def pick(r: Any, n: int) -> int:
     """A slot 0..n−1 from the upper half of a 64-bit random number."""
-    return np.int64(((r >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
+    return int(((r >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
 @kernel
@@ -222,7 +123,7 @@ def _length(model: Model, z: Any) -> int:
     radius = math.sqrt(-2.0 * math.log(1.0 - unit(mix(z))))
     normal = radius * math.cos(2.0 * math.pi * unit(mix(z + GAMMA)))
     length = math.exp(model.log_length[0] + model.log_length[1] * normal)
-    return np.int64(min(max(length, 4.0), np.float64(LONGEST)))
+    return int(min(max(length, 4.0), float(LONGEST)))
 
 
 @kernel
@@ -304,7 +205,7 @@ def _draw_chunk(model: Model, key: Any, start: int, into: Words) -> int:
     return a
 
 
-def _draw(model: Model, n: int, key: np.uint64, start: int) -> Words:
+def _draw(model: Model, n: int, key: Any, start: int) -> Words:
     room, d = n * LONGEST, model.word_alias.size  # untouched pages cost nothing
     into = Words(
         np.empty(room, np.uint32), np.empty(room, np.uint8), np.empty(n, np.int64),
@@ -314,7 +215,7 @@ def _draw(model: Model, n: int, key: np.uint64, start: int) -> Words:
     return into._replace(columns=into.columns[:nnz].copy(), counts=into.counts[:nnz].copy())
 
 
-def _draw_split(pool: ThreadPoolExecutor, model: Model, n: int, key: np.uint64) -> list[Words]:
+def _draw_split(pool: ThreadPoolExecutor, model: Model, n: int, key: Any) -> list[Words]:
     starts = range(0, n, CHUNK)
     return list(pool.map(lambda a: _draw(model, min(CHUNK, n - a), key, a), starts))
 
