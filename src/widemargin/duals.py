@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from widemargin._jit import compiled_as
+from widemargin._jit import compiled_as, jitable
 from widemargin.losses import (
     EpsilonInsensitive,
     Hinge,
@@ -30,7 +30,7 @@ from widemargin.losses import (
     SquaredHinge,
 )
 
-NEWTON_STEPS = 30  # far more than a bracketed Newton step needs: it takes three to six
+NEWTON_STEPS = 60  # a guard: three to eight are usual
 
 # -- conjugate, as a function of u; +∞ outside its domain ----------------------------------------
 
@@ -103,35 +103,34 @@ def _squared_hinge_ascend(loss: Any, a: Any, m: Any, q: Any, c: Any) -> Any:
 
 
 def _logistic_dual_slope(loss: Any, a: Any, m: Any, c: Any) -> Any:
-    if a <= 0.0:
-        return -math.inf
-    if a >= c:
-        return math.inf
-    return m + math.log(a / (c - a))
+    return m + math.log(max(a, 1e-300) / max(c - a, 1e-300))  # finite at both ends
 
 
 def _logistic_largest(loss: Any, c: Any) -> Any:
     return c
 
 
+@jitable
+def _sigmoid(u: float) -> float:
+    e = math.exp(-abs(u))  # never overflows
+    return 1.0 / (1.0 + e) if u >= 0.0 else e / (1.0 + e)
+
+
 def _logistic_ascend(loss: Any, a: Any, m: Any, q: Any, c: Any) -> Any:
-    # Newton in u = log(z / (c − z)) on q (z − a) + m + u = 0, kept inside a bracket of the root
+    # Newton in u = log(z / (c − z)) on q (z − a) + m + u = 0, kept inside a bracket of the root;
+    # the bracket is halved where a step leaves it or is not half the one before
     low, high = -m - q * (c - a), -m + q * a
-    u = min(max(-m, low), high)
-    z = c / (1.0 + math.exp(-u))
+    u, before = min(max(-m, low), high), high - low
     for _ in range(NEWTON_STEPS):
+        z = c * _sigmoid(u)
         miss = q * (z - a) + m + u
-        if miss > 0.0:
-            high = u
-        else:
-            low = u
+        low, high = (low, u) if miss > 0.0 else (u, high)
         step = miss / (1.0 + q * z * (1.0 - z / c))
-        u = u - step
-        if not low <= u <= high:
-            u = 0.5 * (low + high)
-        z = c / (1.0 + math.exp(-u))
-        if abs(step) <= 1e-13 * (1.0 + abs(u)):
+        if abs(step) <= 1e-14 * (1.0 + abs(u)):
             break
+        good = low < u - step < high and abs(step) <= 0.5 * abs(before)
+        before = step if good else 0.5 * (high - low)
+        u = u - step if good else 0.5 * (low + high)
     return z
 
 

@@ -81,7 +81,10 @@ def _save(split: Split, folder: Path, name: str) -> None:
 def _parts(split: Split) -> dict[str, Array]:
     rows = split.rows
     return {
-        "values": rows.values, "indices": rows.indices, "indptr": rows.indptr, "codes": split.codes
+        "values": rows.values,
+        "indices": rows.indices,
+        "indptr": rows.indptr,
+        "codes": split.codes,
     }
 
 

@@ -208,8 +208,11 @@ def _draw_chunk(model: Model, key: Any, start: int, into: Words) -> int:
 def _draw(model: Model, n: int, key: Any, start: int) -> Words:
     room, d = n * LONGEST, model.word_alias.size  # untouched pages cost nothing
     into = Words(
-        np.empty(room, np.uint32), np.empty(room, np.uint8), np.empty(n, np.int64),
-        np.empty(n, np.int32), np.zeros(d, np.int32),
+        np.empty(room, np.uint32),
+        np.empty(room, np.uint8),
+        np.empty(n, np.int64),
+        np.empty(n, np.int32),
+        np.zeros(d, np.int32),
     )
     nnz = _draw_chunk(model, key, start, into)
     return into._replace(columns=into.columns[:nnz].copy(), counts=into.counts[:nnz].copy())

@@ -75,9 +75,7 @@ def make_model(n_features: int, shape: Shape, rng: np.random.Generator) -> Model
     )
 
 
-def _topic_words(
-    p: Array, codes: Array, shape: Shape, rng: np.random.Generator
-) -> Iterator[Array]:
+def _topic_words(p: Array, codes: Array, shape: Shape, rng: np.random.Generator) -> Iterator[Array]:
     """For each topic, numbers proportional to its word frequencies."""
     branches = rng.standard_normal((BRANCHES, p.size))
     for t in range(shape.topics):

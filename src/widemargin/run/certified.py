@@ -1,0 +1,69 @@
+"""Run a dual solver until its relative duality gap is proved to be small enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from widemargin.data.rows import Array
+from widemargin.data.samples import Samples
+from widemargin.objective import Certificate, Objective, certificate_of
+from widemargin.run.serial import Solver, serial
+
+S = TypeVar("S", bound=Any)
+SAFETY = 0.8  # certify when the predicted gap is below this share of what is asked
+AT_LEAST_EVERY = 20  # epochs between two certificates
+FIRST_RATIO = 0.3  # gap after an epoch / rise of the dual in it, before one was measured
+
+
+class Certifying(Solver[S], Protocol[S]):
+    """A solver whose state carries dual variables."""
+
+    def certify(
+        self, objective: Objective, samples: Samples, tol: float, state: S
+    ) -> tuple[S, Array, Array]: ...
+
+
+class Step(NamedTuple):
+    """What is known after an epoch; certificate is None where none was taken."""
+
+    state: Any
+    epoch: int
+    seconds: float
+    certificate: Certificate | None
+    solved: bool
+
+
+def certified(
+    solver: Certifying[S],
+    objective: Objective,
+    samples: Samples,
+    rng: np.random.Generator,
+    *,
+    tol: float,
+    max_epochs: int,
+    start: S | None = None,
+) -> Iterator[Step]:
+    """Yield a step per epoch until every column is within tol, or max_epochs are done.
+
+    A certificate costs a pass over the data, so it is taken only when the rise of the dual in
+    the epoch predicts success, from the ratio of gap to rise seen last.
+    """
+    began, ratio, since, value = time.perf_counter(), FIRST_RATIO, 0, 0.0
+    for epoch, state in enumerate(serial(solver, objective, samples, rng, start=start), 1):
+        since += 1
+        value += state.gain
+        due = state.gain * ratio <= SAFETY * tol * max(value, 0.0)
+        certificate, solved = None, False
+        if due or since >= AT_LEAST_EVERY or epoch >= max_epochs:
+            state, upper, lower = solver.certify(objective, samples, tol, state)
+            certificate = certificate_of(float(upper.sum()), float(lower.sum()))
+            solved = not state.live.any()
+            ratio = certificate.gap / state.gain if state.gain > 0.0 else ratio
+            since, value = 0, certificate.dual
+        yield Step(state, epoch, time.perf_counter() - began, certificate, solved)
+        if solved or epoch >= max_epochs:
+            return
