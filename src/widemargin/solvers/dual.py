@@ -116,7 +116,7 @@ def rebalance(objective: Any, samples: Any, state: Any) -> None:
 
 @jitable
 def at_largest(objective: Any, samples: Any, i: int, k: int, a: float) -> bool:
-    return a >= largest(objective.loss, objective.C * share(samples, i, k))  # type: ignore
+    return a >= largest(objective.loss, objective.C * share(samples, i, k))
 
 
 @jitable
