@@ -30,13 +30,11 @@ class Fitted(NamedTuple):
 
 def history_row(epoch: int, seconds: float, certificate: Certificate | None) -> Row:
     """One epoch of the history; `gap` is the relative duality gap."""
-    known = certificate is not None
-    return {
-        "epoch": epoch,
-        "seconds": seconds,
-        "objective": certificate.primal if known else float("nan"),
-        "gap": certificate.relative_gap if known else float("nan"),
-    }
+    nothing = float("nan")
+    objective, gap = (
+        (certificate.primal, certificate.relative_gap) if certificate else (nothing,) * 2
+    )
+    return {"epoch": epoch, "seconds": seconds, "objective": objective, "gap": gap}
 
 
 def fit_dual(
