@@ -188,6 +188,30 @@ def _squared_norm_of(x: Any) -> Any:
     return lambda x: _squared_norm(x)
 
 
+def n_entries(x: Any) -> int:
+    """How many entries of a row are held: its nonzeros if sparse, all if dense."""
+    return int((x[0] if isinstance(x, tuple) else x).size)
+
+
+@compiled_as(n_entries)
+def _n_entries(x: Any) -> Any:
+    if isinstance(x, types.BaseTuple):
+        return lambda x: x[0].size
+    return lambda x: x.size
+
+
+def entry(x: Any, k: int) -> Any:
+    """(column, value) of the k-th entry that a row holds."""
+    return (x[1][k], x[0][k]) if isinstance(x, tuple) else (k, x[k])
+
+
+@compiled_as(entry)
+def _entry(x: Any, k: Any) -> Any:
+    if isinstance(x, types.BaseTuple):
+        return lambda x, k: (x[1][k], np.float64(x[0][k]))
+    return lambda x, k: (k, np.float64(x[k]))
+
+
 # -- all columns of a row of weights at once --------------------------------------------------
 
 

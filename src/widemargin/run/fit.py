@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from widemargin.data.rows import Array
+from widemargin.data.rows import Array, n_rows
 from widemargin.data.samples import Samples
-from widemargin.objective import Certificate, Objective
+from widemargin.objective import Certificate, Objective, certify
 from widemargin.run.certified import certified
+from widemargin.run.serial import serial
 from widemargin.solvers.dual import DualCoordinateDescent
+from widemargin.solvers.newton import FiniteNewton
+from widemargin.solvers.primal_cd import PrimalCoordinateDescent, by_columns
 
 Row: TypeAlias = dict[str, float]  # epoch, seconds, objective, gap; NaN where not measured
 Progress: TypeAlias = Callable[[Row], None]
+
+CERTIFY_EVERY = 4  # primal descent: a certificate after a quarter more epochs than before
 
 
 class Fitted(NamedTuple):
@@ -57,3 +63,52 @@ def fit_dual(
             progress(history[-1])
     assert step.certificate is not None, "the last step of a certified run has a certificate"
     return Fitted(step.state.W, step.state.b, step.certificate, history, step.epoch, step.solved)
+
+
+def fit_newton(
+    objective: Objective, samples: Samples, *, max_epochs: int, progress: Progress | None = None
+) -> Fitted:
+    """Finite Newton until its active sets stand still: the optimum, to rounding."""
+    solver = FiniteNewton()
+    state, began = solver.init(objective, samples), time.perf_counter()
+    history: list[Row] = []
+    for epoch in range(1, max_epochs + 1):
+        state = solver.step(objective, samples, state)
+        done = not state.live.any() or epoch == max_epochs
+        proof = certify(objective, samples, state.W, state.b) if done else None
+        history.append(history_row(epoch, time.perf_counter() - began, proof))
+        if progress is not None:
+            progress(history[-1])
+        if proof is not None:
+            break
+    assert proof is not None, "the last step has a certificate"
+    return Fitted(state.W, state.b, proof, history, epoch, not state.live.any())
+
+
+def fit_primal_cd(
+    objective: Objective,
+    samples: Samples,
+    *,
+    tol: float,
+    max_epochs: int,
+    rng: np.random.Generator,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Primal coordinate descent (L1) until the relative duality gap is at most tol."""
+    columns = by_columns(samples.rows)
+    states = serial(
+        PrimalCoordinateDescent(columns), objective, samples, rng, count=n_rows(columns)
+    )
+    began, due, history = time.perf_counter(), 1, list[Row]()
+    for epoch, state in enumerate(states, 1):
+        proof = None
+        if epoch >= min(due, max_epochs):
+            proof = certify(objective, samples, state.W, state.b)
+            due = epoch + 1 + epoch // CERTIFY_EVERY
+        history.append(history_row(epoch, time.perf_counter() - began, proof))
+        if progress is not None:
+            progress(history[-1])
+        if proof is not None and (proof.relative_gap <= tol or epoch >= max_epochs):
+            break
+    assert proof is not None, "the last epoch has a certificate"
+    return Fitted(state.W, state.b, proof, history, epoch, proof.relative_gap <= tol)

@@ -35,9 +35,13 @@ def serial(
     *,
     start: S | None = None,
     shuffle: bool = True,
+    count: int | None = None,
 ) -> Iterator[S]:
-    """Yield the state after each epoch; the caller decides when to stop."""
-    n = n_rows(samples.rows)
+    """Yield the state after each epoch; the caller decides when to stop.
+
+    An epoch walks the rows, or `count` coordinates for a solver that walks features.
+    """
+    n = n_rows(samples.rows) if count is None else count
     state = solver.init(objective, samples) if start is None else start
     while True:
         order = block_order(n, 1 if n <= SMALL else BLOCK_ROWS, rng) if shuffle else np.arange(n)
