@@ -9,7 +9,8 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_random_state, validate_data
 
-from widemargin.data.rows import Array, Rows, Sparse, as_rows
+from widemargin.data.checks import look
+from widemargin.data.rows import Array, Dense, Rows, as_rows
 from widemargin.data.samples import Samples, make_samples
 from widemargin.run.fit import Fitted
 
@@ -32,21 +33,28 @@ def checked_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, 
 def checked_sparse(X: Any) -> Rows:
     """Rows of checked X; the kernels trust column indices, so they are looked at once.
 
-    Raises ValueError where an index lies outside the matrix or a row names a column twice.
+    Rows that name a column twice are summed, in a copy. Raises ValueError where an index lies
+    outside the matrix or the row pointers do not fit.
     """
-    if isinstance(X, np.ndarray):
-        return as_rows(X)
-    if not X.has_canonical_format:
+    rows = as_rows(X)
+    if isinstance(rows, Dense):
+        return rows
+    found = look(rows)
+    if not found.ends:
+        raise ValueError(
+            f"X.indptr must rise from 0 to {len(rows.indices)}, the number of entries, got "
+            f"{rows.indptr[0]} to {rows.indptr[-1]}. Build the matrix again from its source."
+        )
+    if found.top >= rows.n_features:
+        raise ValueError(
+            f"X has a column index outside its {rows.n_features} columns (as unsigned: "
+            f"{found.top}). Column indices must be 0 … n_features − 1. Build the matrix again "
+            "from its source."
+        )
+    if found.repeats:
         X = X.copy()
         X.sum_duplicates()
-    rows = as_rows(X)
-    assert isinstance(rows, Sparse)
-    top = int(rows.indices.max()) if X.nnz else -1
-    if top >= X.shape[1]:
-        raise ValueError(
-            f"X has a column index outside its {X.shape[1]} columns (as unsigned: {top}). "
-            "Column indices must be 0 … n_features − 1. Build the matrix again from its source."
-        )
+        rows = as_rows(X)
     return rows
 
 

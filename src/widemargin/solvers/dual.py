@@ -3,7 +3,7 @@
     max_α  −½‖Σ αᵢ yᵢ xᵢ‖² − Σ cᵢ ℓ*(−αᵢ/cᵢ),     0 ≤ αᵢ ≤ largestᵢ,     Σ αᵢ yᵢ = 0
 
 One coordinate at a time cannot keep Σ αᵢ yᵢ = 0. The constraint is met by the method of
-multipliers: b is its multiplier, δ = Σ αᵢ yᵢ its residual, and an epoch ascends
+multipliers: b is its multiplier, δ = Σ αᵢ yᵢ its residual, and each part of an epoch ascends
 
     D(α) − β δ − (ρ/2) δ²,      b = β + ρ δ at every step,      then β ← b.
 
@@ -181,8 +181,9 @@ def reselect(objective: Any, samples: Any, scores: Array, state: Any) -> None:
         state.keep[i] = near
 
 
-RHO = 0.1  # ρ as a multiple of the mean ‖x‖²: measured, see docs/decisions/0003
+RHO = 0.03  # ρ as a multiple of the mean ‖x‖²: measured, see docs/decisions/0003
 SLACKS = 2.0  # slack as a multiple of the mean |slope| of the last steps
+PARTS = 4  # of an epoch, with a step of the multiplier after each
 CHUNKS = 30  # of the first epoch
 FIRST_CHUNK = 0.02  # as a share of the rows
 FIRST_WALKS = 3  # over the first chunk, which has nothing to lean on
@@ -218,7 +219,11 @@ class DualCoordinateDescent:
     ) -> DualState:
         if np.isinf(state.gain) and len(order) >= FEW_ROWS:
             return self._first_epoch(objective, samples, order, state)
-        return self._walk(objective, samples, order[state.keep[order]], state)
+        gain = 0.0
+        for part in np.array_split(order[state.keep[order]], PARTS):
+            state = self._walk(objective, samples, part, state)
+            gain += state.gain
+        return state._replace(gain=gain)
 
     def _walk(
         self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: DualState
