@@ -1,9 +1,8 @@
 """Many bytes at once: the few machine instructions that reading text fast comes down to.
 
-Each is an LLVM expression, not a library call, so it compiles to one to three instructions
-(vpcmpub + kmov, mov, tzcnt, popcnt, vfmadd on current x86) and to correct code elsewhere.
-The two loads touch their first and last byte as plain indexing first: dead code that LLVM
-drops, except under NUMBA_BOUNDSCHECK=1, where it turns a stray load into an IndexError.
+Each is an LLVM expression, not a function call, so it compiles to a few instructions (vpcmpub
+and kmov, mov, tzcnt, popcnt, vfmadd on current x86) and to correct code elsewhere. Under
+NUMBA_BOUNDSCHECK=1 the loads check their first and last byte, as indexing does.
 """
 
 from __future__ import annotations
@@ -11,48 +10,87 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
-from widemargin._jit import kernel
-
 WIDTH = 64  # bytes under one mask
+I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+BLOCK = ir.VectorType(I8, WIDTH)
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.gep(data, [position])
+def _load(context: Any, builder: Any, array_type: Any, array: Any, p: Any, kind: Any,
+          width: int) -> Any:
+    """The `width` bytes of the array from position p, as a value of LLVM type `kind`."""
+    text = context.make_array(array_type)(context, builder, array)
+    if config.BOUNDSCHECK:
+        (length,) = cgutils.unpack_tuple(builder, text.shape, count=1)
+        for end in (p, builder.add(p, I64(width - 1))):
+            cgutils.do_boundscheck(context, builder, end, length, axis=0)
+    value = builder.load(builder.bitcast(builder.gep(text.data, [p]), kind.as_pointer()))
+    value.align = 1
+    return value
 
 
 @intrinsic
-def _load64(typingctx: Any, text: Any, p: Any) -> Any:
+def byte(typingctx: Any, text: Any, p: Any) -> Any:
+    """text[p] as an int64, without the test for a negative position."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        at = _pointer(context, builder, signature.args[0], *args)
-        word = builder.load(builder.bitcast(at, ir.IntType(64).as_pointer()))
-        word.align = 1
-        return word
+        value = _load(context, builder, signature.args[0], *args, I8, 1)
+        return builder.zext(value, I64)
+
+    return types.int64(text, types.int64), generate
+
+
+@intrinsic
+def mask64(typingctx: Any, text: Any, p: Any, low: Any, span: Any) -> Any:
+    """Bit i is set where text[p + i] lies in low .. low + span, for the next 64 bytes."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        block = _load(context, builder, signature.args[0], args[0], args[1], BLOCK, WIDTH)
+        lows, spans = (_splat(builder, value) for value in args[2:])
+        inside = builder.icmp_unsigned("<=", builder.sub(block, lows), spans)
+        return builder.bitcast(inside, I64)
+
+    return types.uint64(text, types.int64, types.uint8, types.uint8), generate
+
+
+def _splat(builder: Any, value: Any) -> Any:
+    nothing = ir.Constant(BLOCK, ir.Undefined)
+    zeros = ir.Constant(ir.VectorType(I32, WIDTH), [0] * WIDTH)
+    return builder.shuffle_vector(builder.insert_element(nothing, value, I32(0)), nothing, zeros)
+
+
+@intrinsic
+def load64(typingctx: Any, text: Any, p: Any) -> Any:
+    """text[p : p + 8] as a uint64, the first byte lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _load(context, builder, signature.args[0], *args, I64, 8)
 
     return types.uint64(text, types.int64), generate
 
 
 @intrinsic
-def _mask64(typingctx: Any, text: Any, p: Any, low: Any, span: Any) -> Any:
+def first_digits(typingctx: Any, word: Any, n: Any) -> Any:
+    """The number in the first n bytes of a word, all digits, 1 ≤ n ≤ 8; else any number.
+
+    The n digits move to the top, and neighbours are joined three times:
+    8 digits → 4 pairs → 2 fours → 1 number.
+    """
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = ir.VectorType(ir.IntType(8), WIDTH)
-        at = _pointer(context, builder, signature.args[0], args[0], args[1])
-        block = builder.load(builder.bitcast(at, vector.as_pointer()))
-        block.align = 1
-        lows, spans = (_splat(builder, vector, byte) for byte in args[2:])
-        inside = builder.icmp_unsigned("<=", builder.sub(block, lows), spans)
-        return builder.bitcast(inside, ir.IntType(64))
+        shift = builder.and_(builder.sub(I64(64), builder.shl(args[1], I64(3))), I64(63))
+        word = builder.and_(builder.shl(args[0], shift), I64(0x0F0F0F0F0F0F0F0F))
+        for bits, tens, kept in JOINS:
+            word = builder.lshr(builder.mul(word, I64(tens * 2**bits + 1)), I64(bits))
+            word = builder.and_(word, I64(kept))
+        return word
 
-    return types.uint64(text, types.int64, types.uint8, types.uint8), generate
+    return types.uint64(types.uint64, types.int64), generate
 
 
-def _splat(builder: Any, vector: Any, byte: Any) -> Any:
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), byte, ir.IntType(32)(0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
-    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), zeros)
+JOINS = ((8, 10, 0x00FF00FF00FF00FF), (16, 100, 0x0000FFFF0000FFFF), (32, 10000, 0xFFFFFFFF))
 
 
 @intrinsic
@@ -83,17 +121,3 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
         return builder.fma(*args)
 
     return types.float64(types.float64, types.float64, types.float64), generate
-
-
-@kernel
-def load64(text: Any, p: int) -> Any:
-    """text[p : p + 8] as one uint64, the first byte lowest."""
-    text[p], text[p + 7]
-    return _load64(text, p)
-
-
-@kernel
-def mask64(text: Any, p: int, low: int, span: int) -> Any:
-    """Bit i is set where text[p + i] lies in low .. low + span, for the next 64 bytes."""
-    text[p], text[p + 63]
-    return _mask64(text, p, low, span)

@@ -12,27 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from widemargin._jit import kernel
+from widemargin._jit import lean_kernel
 from widemargin.data.bits import fma
 
 POWERS = np.array([float(10**i) for i in range(23)])  # every one is exact
+TENS = np.array([10**i for i in range(20)], dtype=np.uint64)
 FULL = 10**18  # a mantissa below it takes one more digit in an uint64
 FAR = 100_000  # exponents beyond it are zero or infinite whatever the digits
 
 
-@kernel
-def eight_digits(word: Any, n: int) -> Any:
-    """The number in the first n of eight bytes, 1 ≤ n ≤ 8, all of them digits.
-
-    Neighbours are joined three times: 8 digits → 4 pairs → 2 fours → 1 number.
-    """
-    word = (word << np.uint64(64 - 8 * n)) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    word = (word * np.uint64(10 * 2**8 + 1)) >> np.uint64(8)
-    word = (word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(100 * 2**16 + 1) >> np.uint64(16)
-    return (word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(10000 * 2**32 + 1) >> np.uint64(32)
-
-
-@kernel
+@lean_kernel
 def number(text: Any, p: int, stop: int) -> tuple[int, float]:
     """The decimal number at p, as (its end, value); end = −1 if there is none."""
     negative = p < stop and text[p] == 45
@@ -59,7 +48,7 @@ def number(text: Any, p: int, stop: int) -> tuple[int, float]:
     return p, -value if negative else value
 
 
-@kernel
+@lean_kernel
 def exponent(text: Any, p: int, stop: int) -> tuple[int, int]:
     """The whole number at p, with a sign or none, as (its end, value); end = −1 if none."""
     negative = p < stop and text[p] == 45
@@ -67,44 +56,37 @@ def exponent(text: Any, p: int, stop: int) -> tuple[int, int]:
         p += 1
     first, e = p, 0
     while p < stop and 48 <= text[p] <= 57:
-        e = min(10 * e + text[p] - 48, FAR)
+        e = 10 * e + text[p] - 48 if e < FAR else e
         p += 1
     return (p if p > first else -1), (-e if negative else e)
 
 
-@kernel
+@lean_kernel
 def scaled(mantissa: Any, power: int) -> float:
-    """mantissa · 10^power; mantissa < 2⁶⁴."""
-    high = np.float64(mantissa >> np.uint64(11)) * 2048.0
-    low = np.float64(mantissa & np.uint64(2047))
-    power = min(max(power, -400), 400) if high + low > 0.0 else 0
-    while power < 0:
-        high, low = divided(high, low, POWERS[min(-power, 22)])
-        power += min(-power, 22)
-    while power > 0:
-        high, low = multiplied(high, low, POWERS[min(power, 22)])
-        power -= min(power, 22)
+    """mantissa · 10^power for mantissa < 2⁶⁴, as a double-double until the last rounding."""
+    upper, lower = mantissa >> np.uint64(11), mantissa & np.uint64(2047)
+    high, low = two_sum(np.float64(upper) * 2048.0, np.float64(lower))
+    if high == 0.0:
+        return 0.0
+    while power != 0 and 0.0 < high < np.inf:
+        step = abs(power) if abs(power) < 22 else 22
+        d = POWERS[step]
+        if power < 0:
+            q = (high + low) / d
+            rest = (fma(-q, d, high) + low) / d
+            power += step
+        else:
+            q = high * d
+            rest = fma(high, d, -q) + low * d
+            power -= step
+        if q == np.inf:
+            return q
+        high, low = two_sum(q, rest)
     return high + low
 
 
-@kernel
-def divided(high: float, low: float, d: float) -> tuple[float, float]:
-    """(high + low) / d as a normalised double-double."""
-    q = (high + low) / d
-    rest = (fma(-q, d, high) + low) / d
-    return two_sum(q, rest)
-
-
-@kernel
-def multiplied(high: float, low: float, d: float) -> tuple[float, float]:
-    """(high + low) d as a normalised double-double."""
-    q = high * d
-    if np.isinf(q):
-        return q, 0.0
-    return two_sum(q, fma(high, d, -q) + low * d)
-
-
-@kernel
+@lean_kernel
 def two_sum(q: float, rest: float) -> tuple[float, float]:
+    """q + rest as a rounded sum and its error; |q| ≥ |rest|, or q = 0."""
     total = q + rest
     return total, rest - (total - q)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from widemargin._jit import kernel
-from widemargin.data.bits import WIDTH, load64, mask64, popcount, trailing_zeros
-from widemargin.data.decimals import POWERS, eight_digits, number
+from widemargin._jit import inlined, lean_kernel
+from widemargin.data.bits import WIDTH, byte, first_digits, load64, mask64, popcount, trailing_zeros
+from widemargin.data.decimals import POWERS, TENS, number
 
 OK, LABEL, QID, INDEX, COLON, ORDER, RANGE, VALUE, CHANGED = range(9)  # what is at fault
 
@@ -25,7 +25,7 @@ LOOKAHEAD = 128  # bytes the fast path may read beyond the start of an entry
 WRAPPED = 2**32 - 1  # index 0, less one
 LARGEST_INDEX = 2**32 - 2  # as written in the file, so that the count of columns fits uint32
 EXACT = np.uint64(2**53)  # whole numbers below it are exact in float64
-ONE = np.uint64(1)
+ONE, BYTE, ZERO = np.uint64(1), np.uint64(255), np.uint64(48)
 SPACE, TAB, NEWLINE, RETURN, HASH, COLON_SIGN, POINT, MINUS = 32, 9, 10, 13, 35, 58, 46, 45
 HASH_START, HASH_PRIME = np.uint64(14695981039346656037), np.uint64(1099511628211)  # FNV-1a
 
@@ -76,7 +76,7 @@ class Place(NamedTuple):
     zero: bool  # an index 0 was seen
 
 
-@kernel
+@lean_kernel
 def count(text: Any, start: int, stop: int) -> tuple[int, int]:
     """How many ':' and newlines lie in text[start:stop]: bounds on entries and rows."""
     colons = lines = 0
@@ -91,85 +91,86 @@ def count(text: Any, start: int, stop: int) -> tuple[int, int]:
     return colons, lines
 
 
-@kernel
+@lean_kernel
 def ends_token(byte: int) -> bool:
     return byte == SPACE or byte == NEWLINE or byte == TAB or byte == RETURN or byte == HASH
 
 
-@kernel
+@lean_kernel
 def skip_spaces(text: Any, p: int, stop: int) -> int:
     while p < stop and (text[p] == SPACE or text[p] == TAB or text[p] == RETURN):
         p += 1
     return p
 
 
-@kernel
+@lean_kernel
 def line_end(text: Any, p: int, stop: int) -> int:
     while p < stop and text[p] != NEWLINE:
         p += 1
     return p
 
 
-@kernel
+@lean_kernel
 def simple_entries(text: Any, p: int, limit: int, rule: Rule, out: Target, room: int, j: int,
                    k: int) -> tuple[int, int, int]:
     """Entries of the plain form `12:-3.45 `, as many as follow; stops before any other.
 
-    Returns the next position (the newline, if the row ends there), index and entry.
+    Returns the next position (the newline, if the row ends there), index and entry. One mask
+    serves up to four entries: its latency is what an entry would otherwise cost.
     """
-    while p + LOOKAHEAD <= limit and k < room:
-        ends = ~mask64(text, p, 48, 9)  # not a digit
-        a = trailing_zeros(ends)
-        ends &= ends - ONE
-        if a < 1 or a > 8 or text[p + a] != COLON_SIGN:
-            break
-        index = np.int64(eight_digits(load64(text, p), a))
-        negative = text[p + a + 1] == MINUS
-        if negative:
-            ends &= ends - ONE
-        q = a + 1 + negative
-        b = trailing_zeros(ends)
-        mantissa, digits, e = decimal(text, p, q, b, ends)
-        after = text[p + e]
-        if (after != SPACE and after != NEWLINE) or index <= j or index > rule.last or digits < 0:
-            break
-        value = np.float64(np.int64(mantissa)) / POWERS[digits]
-        out.indices[k] = index - rule.base
-        out.values[k] = -value if negative else value
-        j, k = index, k + 1
-        p += e
-        if after == NEWLINE:
-            break
-        p += 1
+    first = k - 1
+    after = SPACE
+    while p <= limit and first < k <= room - 4 and after == SPACE:
+        ends, s, first = ~mask64(text, p, 48, 9), 0, k  # bits of the bytes that are no digits
+        for _ in range(4):
+            a, ends = trailing_zeros(ends), ends & (ends - ONE)
+            negative = byte(text, p + a + 1) == MINUS
+            ends = ends & (ends - ONE) if negative else ends
+            q, b, e = a + 1 + negative, trailing_zeros(ends), trailing_zeros(ends)
+            if byte(text, p + b) == POINT:
+                ends = ends & (ends - ONE)
+                e = trailing_zeros(ends)
+            mantissa, digits = decimal(load64(text, p + q), b - q, load64(text, p + b + 1),
+                                       load64(text, p + b + 9), e - b - 1)
+            after = byte(text, p + e)
+            index = np.int64(first_digits(load64(text, p + s), a - s))
+            if (a - s < 1 or a - s > 8 or byte(text, p + a) != COLON_SIGN or digits < 0 or e > 63
+                    or index <= j or index > rule.last or (after != SPACE and after != NEWLINE)):
+                break
+            value = np.float64(np.int64(mantissa)) / POWERS[np.uint64(digits)]
+            out.indices[np.uint64(k)] = index - rule.base
+            out.values[np.uint64(k)] = -value if negative else value
+            ends, j, k, s = ends & (ends - ONE), index, k + 1, e + 1
+            if after == NEWLINE:
+                return p + e, j, k
+        p += s
+        after = SPACE
     return p, j, k
 
 
-@kernel
-def decimal(text: Any, p: int, q: int, b: int, ends: Any) -> tuple[Any, int, int]:
-    """The number from byte q, whose first non-digit is b: (mantissa, digits after the point,
-    end), offsets from p; digits = −1 if it is not of the plain form or not exact in float64."""
-    if b - q < 1 or b - q > 8:
-        return ONE, -1, b
-    if b - q == 1:
-        whole = np.uint64(text[p + q]) - np.uint64(48)
-    else:
-        whole = eight_digits(load64(text, p + q), b - q)
-    if text[p + b] != POINT:
-        return whole, 0, b
-    e = trailing_zeros(ends & (ends - ONE))
-    digits = e - b - 1
-    if digits < 1 or digits > 16 or (digits > 8 and b - q > 3):
-        return ONE, -1, e
+@inlined
+def decimal(head: Any, whole: int, part: Any, more: Any, digits: int) -> tuple[Any, int]:
+    """The number of `whole` digits in head, a point, `digits` more in part and more.
+
+    Returns the mantissa and the count of digits after the point, −1 where the number is not of
+    this form or not exact in float64. Without a point digits is −1. It takes words, not the
+    text: an array passed on would have its references counted for every entry.
+    """
+    mantissa = (head & BYTE) - ZERO if whole == 1 else first_digits(head, whole)
+    good = whole >= 1 and whole <= 8
+    if digits < 0:
+        return mantissa, 0 if good else -1
     if digits <= 8:
-        part = eight_digits(load64(text, p + b + 1), digits)
-        return whole * np.uint64(POWERS[digits]) + part, digits, e
-    part = eight_digits(load64(text, p + b + 1), 8) * np.uint64(POWERS[digits - 8])
-    part += eight_digits(load64(text, p + b + 9), digits - 8)
-    mantissa = whole * np.uint64(POWERS[digits]) + part
-    return mantissa, digits if mantissa < EXACT else -1, e
+        mantissa = mantissa * TENS[np.uint64(digits)] + first_digits(part, digits)
+        return mantissa, digits if good and digits > 0 else -1
+    if digits <= 16:
+        mantissa = mantissa * TENS[8] + first_digits(part, 8)
+        mantissa = mantissa * TENS[np.uint64(digits - 8)] + first_digits(more, digits - 8)
+        good = good and whole <= 3 and mantissa < EXACT
+    return mantissa, digits if good and digits <= 16 else -1
 
 
-@kernel
+@lean_kernel
 def any_entry(text: Any, p: int, stop: int, rule: Rule, j: int) -> tuple[int, int, int, float]:
     """One entry byte by byte: (code, next position or place of the fault, index, value)."""
     index = 0
@@ -193,7 +194,7 @@ def any_entry(text: Any, p: int, stop: int, rule: Rule, j: int) -> tuple[int, in
     return OK, e, index, value
 
 
-@kernel
+@lean_kernel
 def skip_qid(text: Any, p: int, stop: int) -> tuple[int, int]:
     """Past `qid:N` if one stands at p: (code, position)."""
     if p + 4 > stop or text[p] != 113 or text[p + 1] != 105 or text[p + 2] != 100:
@@ -208,7 +209,7 @@ def skip_qid(text: Any, p: int, stop: int) -> tuple[int, int]:
     return OK, q
 
 
-@kernel
+@lean_kernel
 def entries(text: Any, p: int, stop: int, rule: Rule, out: Target, k: int,
             room: int) -> tuple[int, int, int, int]:
     """The entries of one row, up to its newline or comment: (code, position, k, last index)."""
@@ -219,7 +220,7 @@ def entries(text: Any, p: int, stop: int, rule: Rule, out: Target, k: int,
         if p == stop or text[p] == NEWLINE or text[p] == HASH:
             break
         first = k
-        p, j, k = simple_entries(text, p, len(text), rule, out, room, j, k)
+        p, j, k = simple_entries(text, p, len(text) - LOOKAHEAD, rule, out, room, j, k)
         if k == first and k == room:
             code = CHANGED
         elif k == first:
@@ -231,14 +232,14 @@ def entries(text: Any, p: int, stop: int, rule: Rule, out: Target, k: int,
     return code, p, k, j
 
 
-@kernel
+@lean_kernel
 def back_to_value(text: Any, p: int) -> int:
     while text[p - 1] != COLON_SIGN:
         p -= 1
     return p
 
 
-@kernel
+@lean_kernel
 def label(text: Any, p: int, stop: int, rule: Rule) -> tuple[int, int]:
     """The label at p: (code, its end); its end is p where the row has none."""
     e = p
@@ -251,7 +252,7 @@ def label(text: Any, p: int, stop: int, rule: Rule) -> tuple[int, int]:
     return OK, e
 
 
-@kernel
+@lean_kernel
 def same(text: Any, p: int, q: int, n: int) -> bool:
     for i in range(n):
         if text[p + i] != text[q + i]:
@@ -259,7 +260,7 @@ def same(text: Any, p: int, q: int, n: int) -> bool:
     return True
 
 
-@kernel
+@lean_kernel
 def label_code(text: Any, p: int, e: int, labels: Labels, n: int) -> int:
     """The code of the label text[p:e]; n, if it is new, is its code from now on."""
     h = HASH_START
@@ -278,7 +279,7 @@ def label_code(text: Any, p: int, e: int, labels: Labels, n: int) -> int:
     return n
 
 
-@kernel
+@lean_kernel
 def next_row(text: Any, p: int, stop: int) -> int:
     """The first byte of the next line that is neither blank nor only a comment, or stop."""
     while p < stop:
@@ -287,11 +288,11 @@ def next_row(text: Any, p: int, stop: int) -> int:
             p = line_end(text, p, stop)
         if p < stop and text[p] != NEWLINE:
             break
-        p = min(p + 1, stop)
+        p += p < stop
     return p
 
 
-@kernel
+@lean_kernel
 def parse(text: Any, start: int, stop: int, rule: Rule, out: Target, labels: Labels,
           room: Room) -> Place:
     """The rows of the whole lines text[start:stop], written into the room they have in out."""
@@ -307,7 +308,7 @@ def parse(text: Any, start: int, stop: int, rule: Rule, out: Target, labels: Lab
             n += out.codes[r] == n
             code, e, k, j = entries(text, e, stop, rule, out, k, room.k_end)
             r += 1
-            out.indptr[r], high = k, max(high, j)
+            out.indptr[r], high = k, j if j > high else high
             zero |= k > first and out.indices[first] == WRAPPED
         p = next_row(text, e, stop) if code == OK else e
     return Place(code, p, k, r, n, high, zero)
