@@ -20,6 +20,9 @@ import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+njit: Any = numba.njit  # options without published types pass through here
+config: Any = numba.config
+
 PACKAGE = Path(__file__).parent
 KEPT_CACHES = 16  # folders of earlier versions that stay; older ones go
 
@@ -27,7 +30,7 @@ KEPT_CACHES = 16  # folders of earlier versions that stay; older ones go
 @functools.cache
 def digest() -> str:
     """Sixteen hex digits that name this version of the package, of numba, and its checks."""
-    h = hashlib.sha256(f"{numba.__version__} {numba.config.BOUNDSCHECK}".encode())
+    h = hashlib.sha256(f"{numba.__version__} {config.BOUNDSCHECK}".encode())
     for path in sorted(PACKAGE.rglob("*.py")):
         h.update(path.relative_to(PACKAGE).as_posix().encode())
         h.update(path.read_bytes())
@@ -77,16 +80,16 @@ def lean_kernel(function: F) -> F:
 
 def inlined(function: F) -> F:
     """A part of kernels, copied into each of them before types are inferred."""
-    compiled: F = numba.njit(nogil=True, error_model="numpy", inline="always", _nrt=False)(function)
+    compiled: F = njit(nogil=True, error_model="numpy", inline="always", _nrt=False)(function)
     return compiled
 
 
 def _njit(function: F, fastmath: bool | set[str], counted: bool = True) -> F:
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(cache_folder())
+    before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder())
     try:
-        compiled: F = numba.njit(
+        compiled: F = njit(
             cache=True, nogil=True, error_model="numpy", fastmath=fastmath, _nrt=counted
         )(function)
         return compiled
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before

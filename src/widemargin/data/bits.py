@@ -7,20 +7,26 @@ NUMBA_BOUNDSCHECK=1 the loads check their first and last byte, as indexing does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, config, types
-from numba.extending import intrinsic
+from numba import extending
+from numba.core import cgutils as numba_cgutils
+from numba.core import types
 
+from widemargin._jit import config
+
+cgutils: Any = numba_cgutils
+intrinsic: Callable[[Callable[..., Any]], Callable[..., Any]] = extending.intrinsic
 WIDTH = 64  # bytes under one mask
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 BLOCK = ir.VectorType(I8, WIDTH)
 
 
-def _load(context: Any, builder: Any, array_type: Any, array: Any, p: Any, kind: Any,
-          width: int) -> Any:
-    """The `width` bytes of the array from position p, as a value of LLVM type `kind`."""
+def _load(context: Any, builder: Any, array_type: Any, args: Any, kind: Any, width: int) -> Any:
+    """The `width` bytes from a position, args = (array, position), as LLVM type `kind`."""
+    array, p = args[:2]
     text = context.make_array(array_type)(context, builder, array)
     if config.BOUNDSCHECK:
         (length,) = cgutils.unpack_tuple(builder, text.shape, count=1)
@@ -36,7 +42,7 @@ def byte(typingctx: Any, text: Any, p: Any) -> Any:
     """text[p] as an int64, without the test for a negative position."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = _load(context, builder, signature.args[0], *args, I8, 1)
+        value = _load(context, builder, signature.args[0], args, I8, 1)
         return builder.zext(value, I64)
 
     return types.int64(text, types.int64), generate
@@ -47,7 +53,7 @@ def mask64(typingctx: Any, text: Any, p: Any, low: Any, span: Any) -> Any:
     """Bit i is set where text[p + i] lies in low .. low + span, for the next 64 bytes."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        block = _load(context, builder, signature.args[0], args[0], args[1], BLOCK, WIDTH)
+        block = _load(context, builder, signature.args[0], args, BLOCK, WIDTH)
         lows, spans = (_splat(builder, value) for value in args[2:])
         inside = builder.icmp_unsigned("<=", builder.sub(block, lows), spans)
         return builder.bitcast(inside, I64)
@@ -66,7 +72,7 @@ def load64(typingctx: Any, text: Any, p: Any) -> Any:
     """text[p : p + 8] as a uint64, the first byte lowest."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _load(context, builder, signature.args[0], *args, I64, 8)
+        return _load(context, builder, signature.args[0], args, I64, 8)
 
     return types.uint64(text, types.int64), generate
 

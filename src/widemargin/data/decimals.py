@@ -62,7 +62,7 @@ def exponent(text: Any, p: int, stop: int) -> tuple[int, int]:
 
 
 @lean_kernel
-def scaled(mantissa: Any, power: int) -> float:
+def scaled(mantissa: Any, power: int) -> Any:
     """mantissa · 10^power for mantissa < 2⁶⁴, as a double-double until the last rounding."""
     upper, lower = mantissa >> np.uint64(11), mantissa & np.uint64(2047)
     high, low = two_sum(np.float64(upper) * 2048.0, np.float64(lower))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -78,22 +79,31 @@ def parse(text: Bytes, name: str, line: int, choice: Options) -> Part:
     text = text.view()
     text.flags.writeable = False  # one compiled type for maps and buffers
     rule = rule_of(choice)
-    with ThreadPoolExecutor(choice.threads) as pool:
-        edges = boundaries(text, choice.chunk_bytes, first=line == 0)
-        counts = pool.map(lambda edge: kernels.count(text, *edge), edges)
+    edges = boundaries(text, choice.chunk_bytes, first=line == 0)
+    with crew(choice.threads if len(edges) > 1 else 1) as each:
+        counts = each(lambda edge: kernels.count(text, *edge), edges)
         chunks = [Chunk(*edge, n, m + 1) for edge, (n, m) in zip(edges, counts, strict=True)]
         out = target(chunks, choice.dtype)
         rooms = list(room_of(chunks))
-        jobs = [pool.submit(parse_chunk, text, c, rule, out, room)
-                for c, room in zip(chunks, rooms, strict=True)]
+        jobs = zip(chunks, rooms, strict=True)
         try:
-            done = [job.result() for job in jobs]
+            done = list(each(lambda job: parse_chunk(text, job[0], rule, out, job[1]), jobs))
         except Fault as fault:
             raise explain(fault, text, name, line, rule) from None
-        finally:
-            for job in jobs:
-                job.cancel()
     return gathered(out, rooms, done)
+
+
+@contextmanager
+def crew(threads: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A `map` that keeps the order, on so many threads; the first failure cancels the rest."""
+    if threads == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield pool.map
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def rule_of(choice: Options) -> kernels.Rule:

@@ -65,7 +65,9 @@ def _open(path: str) -> IO[bytes]:
             )
         return open(path, "rb")
     except FileNotFoundError:
-        raise InputError(f"{path}: found no such file; check the path, or use - for stdin.") from None
+        raise InputError(
+            f"{path}: found no such file; accepted: a file or - for stdin; check the path."
+        ) from None
     except PermissionError:
         raise InputError(
             f"{path}: found no permission to read it; allow it (chmod u+r) or use another file."

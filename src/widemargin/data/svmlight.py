@@ -48,14 +48,28 @@ def read(path: str | os.PathLike[str], **how: Any) -> Svmlight:
     with opened(name) as (stream, kind):
         text = mapped(stream) if kind == "plain" else None
         if text is not None:
-            part = parse(text, name, 0, choice)
+            part = _whole(text, name, choice)
         else:
             part = joined(list(_parts(stream, kind, name, BLOCK, choice)), choice)
-        if part.zero and part.high == choice.n_features and text is not None:
-            parse(text, name, 0, choice._replace(zero_based=True))  # names the index too high
     if len(part.codes) == 0:
         raise _empty(name)
     return _finished(part, choice)
+
+
+def read_text(text: bytes, *, name: str = "<text>", **how: Any) -> Svmlight:
+    """The rows of svmlight text in memory; takes what `read` takes."""
+    choice = options(**how)
+    part = _whole(np.frombuffer(text, np.uint8), name, choice)
+    if len(part.codes) == 0:
+        raise _empty(name)
+    return _finished(part, choice)
+
+
+def _whole(text: NDArray[np.uint8], name: str, choice: Options) -> Part:
+    part = parse(text, name, 0, choice)
+    if part.zero and part.high == choice.n_features:
+        parse(text, name, 0, choice._replace(zero_based=True))  # names the index too high
+    return part
 
 
 def read_blocks(path: str | os.PathLike[str], *, block_bytes: int = BLOCK,
@@ -109,3 +123,20 @@ def _empty(name: str) -> InputError:
         f"{name}:1:1: found no sample in the whole file; accepted: at least one line LABEL "
         "INDEX:VALUE ...; check that this is the file you mean."
     )
+
+
+def merged(pieces: list[Svmlight]) -> Svmlight:
+    """Several files as one, rows in order; indices count from 0 in all if they do in one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    zero_based = any(piece.zero_based for piece in pieces)
+    parts = []
+    for piece in pieces:
+        late = zero_based and not piece.zero_based
+        rows = piece.rows
+        indices = rows.indices + np.uint32(1) if late else rows.indices
+        parts.append(Part(rows.values, indices, rows.indptr, piece.codes, piece.label_names,
+                          piece.n_features + late, False))
+    choice = options(dtype=pieces[0].rows.values.dtype)
+    whole = _finished(joined(parts, choice), choice)
+    return whole._replace(zero_based=zero_based)

@@ -111,8 +111,8 @@ def line_end(text: Any, p: int, stop: int) -> int:
 
 
 @lean_kernel
-def simple_entries(text: Any, p: int, limit: int, rule: Rule, out: Target, room: int, j: int,
-                   k: int) -> tuple[int, int, int]:
+def simple_entries(text: Any, p: int, limit: int, rule: Rule, out: Target, room: int, j: Any,
+                   k: int) -> tuple[int, Any, int]:
     """Entries of the plain form `12:-3.45 `, as many as follow; stops before any other.
 
     Returns the next position (the newline, if the row ends there), index and entry. One mask
@@ -171,27 +171,31 @@ def decimal(head: Any, whole: int, part: Any, more: Any, digits: int) -> tuple[A
 
 
 @lean_kernel
-def any_entry(text: Any, p: int, stop: int, rule: Rule, j: int) -> tuple[int, int, int, float]:
-    """One entry byte by byte: (code, next position or place of the fault, index, value)."""
+def any_entry(text: Any, p: int, stop: int, rule: Rule, j: int, out: Target,
+              k: int) -> tuple[int, int, int]:
+    """One entry byte by byte: (code, next position or place of the fault, index)."""
     index = 0
     q = p
     while q < stop and 48 <= text[q] <= 57 and index <= LARGEST_INDEX:
         index = 10 * index + text[q] - 48
         q += 1
     if index > LARGEST_INDEX:
-        return RANGE, p, j, 0.0
+        return RANGE, p, j
     if q == p or (q < stop and text[q] != COLON_SIGN and not ends_token(text[q])):
-        return INDEX, p, j, 0.0
+        return INDEX, p, j
     if q == stop or text[q] != COLON_SIGN:
-        return COLON, p, j, 0.0
+        return COLON, p, j
     if index <= j:
-        return ORDER, p, j, 0.0
+        return ORDER, p, j
     if index > rule.last:
-        return RANGE, p, j, 0.0
+        return RANGE, p, j
     e, value = number(text, q + 1, stop)
-    if e < 0 or (e < stop and not ends_token(text[e])) or not np.isfinite(value):
-        return VALUE, q + 1, j, 0.0
-    return OK, e, index, value
+    if e < 0 or (e < stop and not ends_token(text[e])):
+        return VALUE, q + 1, j
+    out.indices[k], out.values[k] = index - rule.base, value
+    if np.isinf(out.values[k]):  # also when only float32 overflows
+        return VALUE, q + 1, j
+    return OK, e, index
 
 
 @lean_kernel
@@ -224,19 +228,9 @@ def entries(text: Any, p: int, stop: int, rule: Rule, out: Target, k: int,
         if k == first and k == room:
             code = CHANGED
         elif k == first:
-            code, p, j, out.values[k] = any_entry(text, p, stop, rule, j)
-            out.indices[k] = j - rule.base
-            if code == OK and not np.isfinite(out.values[k]):  # as float32
-                code, p = VALUE, back_to_value(text, p)
+            code, p, j = any_entry(text, p, stop, rule, j, out, k)
             k += code == OK
     return code, p, k, j
-
-
-@lean_kernel
-def back_to_value(text: Any, p: int) -> int:
-    while text[p - 1] != COLON_SIGN:
-        p -= 1
-    return p
 
 
 @lean_kernel
@@ -253,15 +247,7 @@ def label(text: Any, p: int, stop: int, rule: Rule) -> tuple[int, int]:
 
 
 @lean_kernel
-def same(text: Any, p: int, q: int, n: int) -> bool:
-    for i in range(n):
-        if text[p + i] != text[q + i]:
-            return False
-    return True
-
-
-@lean_kernel
-def label_code(text: Any, p: int, e: int, labels: Labels, n: int) -> int:
+def label_code(text: Any, p: int, e: int, labels: Labels, n: Any) -> Any:
     """The code of the label text[p:e]; n, if it is new, is its code from now on."""
     h = HASH_START
     for i in range(p, e):
@@ -270,9 +256,12 @@ def label_code(text: Any, p: int, e: int, labels: Labels, n: int) -> int:
     slot = np.int64(h >> np.uint64(32)) & mask
     while labels.slots[slot] >= 0:
         c = labels.slots[slot]
-        start, stop = labels.spans[c, 0], labels.spans[c, 1]
-        if stop - start == e - p and same(text, start, p, e - p):
-            return c
+        q, i = labels.spans[c, 0], p
+        if labels.spans[c, 1] - q == e - p:
+            while i < e and text[i] == text[q + i - p]:
+                i += 1
+            if i == e:
+                return np.int64(c)
         slot = (slot + 1) & mask
     labels.slots[slot] = n
     labels.spans[n, 0], labels.spans[n, 1] = p, e
@@ -296,7 +285,8 @@ def next_row(text: Any, p: int, stop: int) -> int:
 def parse(text: Any, start: int, stop: int, rule: Rule, out: Target, labels: Labels,
           room: Room) -> Place:
     """The rows of the whole lines text[start:stop], written into the room they have in out."""
-    code, n, high, zero = OK, 0, -1, False
+    n: Any = np.int64(0)  # typed: a literal 0 would have label_code compiled twice
+    code, high, zero = OK, -1, False
     k, r, p = room.k, room.r, next_row(text, start, stop)
     while code == OK and p < stop:
         first = k
