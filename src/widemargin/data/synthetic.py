@@ -1,6 +1,6 @@
 """A corpus with the shape of RCV1, made from a seed: Zipf words, topics, tf-idf, unit norm.
 
-    word frequencies   p_r ∝ (r + q)^−s over ranks r, ranks dealt to columns at random
+    word frequencies   p_r ∝ (r + 3)^−0.45 (r + 1000)^−1.5, ranks dealt to columns at random
     topic t            p_{w|t} ∝ p_w exp(σ g_{w,t}),  g normal, the likeliest words only
     a document         length log-normal; a topic z, and in some documents a second one;
                        a share of its words comes from the topics, the rest from p; words recur
@@ -30,24 +30,24 @@ VERSION = 1  # of the generator: raise it with any change of the numbers it draw
 CHUNK = 4096  # documents a task
 LONGEST = 1024  # words in a document, repetitions included
 TRAIN, TEST = 0, 1
+BRANCHES = 4  # as CCAT, the positive one, and ECAT, GCAT, MCAT
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ over the golden ratio
 
 
 class Shape(NamedTuple):
     """What the corpus looks like; the two calibrated numbers are `topical` and `noise`."""
 
-    topical: float = 0.25  # mean share of a document's words that its topics draw
-    noise: float = 0.03  # share of documents whose class is flipped
+    topical: float = 0.55  # mean share of a document's words that its topics draw
+    noise: float = 0.01  # share of documents whose class is flipped
     positive: float = 0.47  # share of the positive class
     topics: int = 103
-    tilt: float = 2.0  # σ: how far a topic's word frequencies lie from the corpus's
+    tilt: float = 4.0  # σ: how far a topic's word frequencies lie from the corpus's
+    kinship: float = 0.3  # ρ: correlation of the tilts of two topics of one branch
     topic_words: int = 4096
     mixed: float = 0.3  # share of documents with a second topic
     repeat: float = 0.25  # chance that a word repeats an earlier one of its document
-    log_length: float = 4.55  # mean and deviation of the logarithm of the length
+    log_length: float = 4.84  # mean and deviation of the logarithm of the length
     log_length_spread: float = 0.75
-    zipf_offset: float = 100.0  # q
-    zipf_power: float = 1.68  # s
 
 
 SHAPE = Shape()
@@ -102,7 +102,7 @@ def rcv1_like(
     >>> corpus.train.rows.indptr.shape, corpus.test.codes.shape
     ((1001,), (100,))
     """
-    model = make_model(n_features, shape, np.random.default_rng([seed, VERSION]))
+    model = make_model(n_features, shape, np.random.default_rng(VERSION))
     with ThreadPoolExecutor(n_jobs or os.cpu_count()) as pool:
         train = _draw_split(pool, model, n_train, _key(seed, TRAIN))
         df = np.sum([words.df for words in train], axis=0)
@@ -121,11 +121,19 @@ def _key(seed: int, split: int) -> np.uint64:
 
 
 def make_model(n_features: int, shape: Shape, rng: np.random.Generator) -> Model:
-    p = (rng.permutation(n_features) + shape.zipf_offset) ** -shape.zipf_power
+    rank = rng.permutation(n_features) + 1.0
+    p = (rank + 3.0) ** -0.45 * (rank + 1000.0) ** -1.5
     threshold, alias = alias_table(p)
     share = 1.0 / (np.arange(shape.topics) + 5.0)
     share /= share.sum()
-    tables = [_topic_table(p, shape, rng) for _ in range(shape.topics)]
+    codes = _topic_codes(share, shape.positive)
+    branches = rng.standard_normal((BRANCHES, n_features))
+    tables = []
+    for t in range(shape.topics):
+        b = 0 if codes[t] else 1 + t % (BRANCHES - 1)
+        g = math.sqrt(shape.kinship) * branches[b]
+        g += math.sqrt(1.0 - shape.kinship) * rng.standard_normal(n_features)
+        tables.append(_topic_table(p * np.exp(shape.tilt * g), shape.topic_words))
     chances = np.array([shape.topical, shape.noise, shape.mixed, shape.repeat])
     return Model(
         threshold,
@@ -133,15 +141,14 @@ def make_model(n_features: int, shape: Shape, rng: np.random.Generator) -> Model
         np.stack([table[0] for table in tables]),
         np.stack([table[1] for table in tables]),
         np.cumsum(share),
-        _topic_codes(share, shape.positive),
+        codes,
         chances,
         np.array([shape.log_length, shape.log_length_spread]),
     )
 
 
-def _topic_table(p: Array, shape: Shape, rng: np.random.Generator) -> tuple[Array, Array]:
-    q = p * np.exp(shape.tilt * rng.standard_normal(p.size))
-    columns = np.sort(np.argsort(q)[-shape.topic_words :]).astype(np.uint32)
+def _topic_table(q: Array, n_words: int) -> tuple[Array, Array]:
+    columns = np.sort(np.argpartition(q, -n_words)[-n_words:]).astype(np.uint32)
     threshold, alias = alias_table(q[columns])
     return threshold, np.stack([columns, columns[alias]], axis=1)
 
