@@ -46,20 +46,20 @@ def sgd_epoch(loss: Any, schedule: Any, step: Any, samples: Any, order: Any, sta
     for i in order:
         eta, x = rate(schedule, t), row(samples.rows, i)
         dots(x, V, p)
-        moved = False
-        for k in range(b.size):
-            y, c, score = sign(samples, i, k), share(samples, i, k), s * p[k] + b[k]
-            loss_sum[k] += c * value(loss, score, y)
-            g[k] = c * move(schedule, loss, eta, x, score, y)
-            b[k] += step.intercept * g[k]
-            moved |= g[k] != 0.0
-        s *= max(0.0, 1.0 - eta * step.lam)  # w ← (1 − η λ) w
+        before, s = s, s * max(0.0, 1.0 - eta * step.lam)  # w ← (1 − η λ) w
         if s < SMALLEST_SCALE:
             V *= s
             s = 1.0
+        moved = False
+        for k in range(b.size):
+            y, c, score = sign(samples, i, k), share(samples, i, k), before * p[k] + b[k]
+            loss_sum[k] += c * value(loss, score, y)
+            h = c * move(schedule, loss, eta, x, score, y)
+            b[k] += step.intercept * h
+            g[k] = h / s
+            moved |= h != 0.0
         if moved:
-            g /= s
-            axpys(g, x, V)  # w ← w + g x
+            axpys(g, x, V)  # w ← w + h x
         t += 1
     V *= s
     return t  # type: ignore[no-any-return]
