@@ -4,13 +4,13 @@ Optimal      ηₜ = η₀ / (1 + λ η₀ t)           Bottou, Large-scale mach
 Averaged     ηₜ = η₀ / (1 + λ η₀ t)^¾         Xu, Towards optimal one pass learning, 2011
 Constant     ηₜ = η₀
 InvScaling   ηₜ = η₀ / (t + 1)^power
-PA1          η  = min(a, ℓ / ‖x‖²)            Crammer et al., Online passive-aggressive
-PA2          η  = ℓ / (‖x‖² + 1 / (2a))       algorithms, JMLR 7, 2006; a = aggressiveness
+PA1          ηₜ = a,  ℓ′ → −y min(1, ℓ / (a ‖x‖²))     Crammer et al., Online passive-aggressive
+PA2          ηₜ = a,  ℓ′ → −y ℓ / (a ‖x‖² + ½)         algorithms, JMLR 7, 2006
 
-`rate` is ηₜ, and `move` the multiple of x that a step adds to w before sample weights:
-−ηₜ ℓ′(p; y) for the schedules of t, y η for the passive-aggressive ones, which take the length
-of their step from the loss of the sample. An adaptive rate is a `Constant` that the runner
-makes `slower` when the objective stalls.
+A step is w ← (1 − ηₜ λ) w − ηₜ sᵢ `pull` xᵢ: `rate` is ηₜ, and `pull` is ℓ′(p; y), except for
+the passive-aggressive schedules, whose step is as long as the sample's own loss asks, up to the
+aggressiveness a. An adaptive rate is a `Constant` that the runner makes `slower` when the
+objective stalls.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class InvScaling(NamedTuple):
 
 
 class PA1(NamedTuple):
-    """η = min(a, ℓ / ‖x‖²); eta0 is the aggressiveness a, the longest step."""
+    """The step ηₜ pull = min(a, ℓ / ‖x‖²); eta0 is the aggressiveness a, the longest step."""
 
     eta0: float
 
 
 class PA2(NamedTuple):
-    """η = ℓ / (‖x‖² + 1 / (2a)); eta0 is the aggressiveness a."""
+    """The step ηₜ pull = ℓ / (‖x‖² + 1 / (2a)); eta0 is the aggressiveness a."""
 
     eta0: float
 
@@ -90,17 +90,17 @@ def _invscaling_rate(schedule: Any, t: Any) -> Any:
     return schedule.eta0 / (t + 1.0) ** schedule.power
 
 
-def _gradient_move(schedule: Any, loss: Any, eta: Any, x: Any, p: Any, y: Any) -> Any:
-    return -eta * slope(loss, p, y)
+def _slope_pull(schedule: Any, loss: Any, x: Any, p: Any, y: Any) -> Any:
+    return slope(loss, p, y)
 
 
-def _pa1_move(schedule: Any, loss: Any, eta: Any, x: Any, p: Any, y: Any) -> Any:
-    q = squared_norm(x)
-    return y * min(eta, value(loss, p, y) / q) if q > 0.0 else 0.0
+def _pa1_pull(schedule: Any, loss: Any, x: Any, p: Any, y: Any) -> Any:
+    q = schedule.eta0 * squared_norm(x)
+    return -y * min(1.0, value(loss, p, y) / q) if q > 0.0 else 0.0
 
 
-def _pa2_move(schedule: Any, loss: Any, eta: Any, x: Any, p: Any, y: Any) -> Any:
-    return y * value(loss, p, y) / (squared_norm(x) + 0.5 / eta)
+def _pa2_pull(schedule: Any, loss: Any, x: Any, p: Any, y: Any) -> Any:
+    return -y * value(loss, p, y) / (schedule.eta0 * squared_norm(x) + 0.5)
 
 
 RATES: dict[type[Any], Rule] = {
@@ -111,13 +111,13 @@ RATES: dict[type[Any], Rule] = {
     PA1: _constant_rate,
     PA2: _constant_rate,
 }
-MOVES: dict[type[Any], Rule] = {
-    Optimal: _gradient_move,
-    Averaged: _gradient_move,
-    Constant: _gradient_move,
-    InvScaling: _gradient_move,
-    PA1: _pa1_move,
-    PA2: _pa2_move,
+PULLS: dict[type[Any], Rule] = {
+    Optimal: _slope_pull,
+    Averaged: _slope_pull,
+    Constant: _slope_pull,
+    InvScaling: _slope_pull,
+    PA1: _pa1_pull,
+    PA2: _pa2_pull,
 }
 
 
@@ -126,9 +126,9 @@ def rate(schedule: Schedule, t: int) -> float:
     return float(RATES[type(schedule)](schedule, t))
 
 
-def move(schedule: Schedule, loss: Loss, eta: float, x: Any, p: float, y: float) -> float:
-    """The multiple of x that a step of rate eta = ηₜ adds to w, given the score p and sign y."""
-    return float(MOVES[type(schedule)](schedule, loss, eta, x, p, y))
+def pull(schedule: Schedule, loss: Loss, x: Any, p: float, y: float) -> float:
+    """What stands for ℓ′(p; y) in a step at sample x with score p and sign y."""
+    return float(PULLS[type(schedule)](schedule, loss, x, p, y))
 
 
 @compiled_as(rate)
@@ -136,6 +136,6 @@ def _rate(schedule: Any, t: Any) -> Any:
     return RATES.get(getattr(schedule, "instance_class", type(None)))
 
 
-@compiled_as(move)
-def _move(schedule: Any, loss: Any, eta: Any, x: Any, p: Any, y: Any) -> Any:
-    return MOVES.get(getattr(schedule, "instance_class", type(None)))
+@compiled_as(pull)
+def _pull(schedule: Any, loss: Any, x: Any, p: Any, y: Any) -> Any:
+    return PULLS.get(getattr(schedule, "instance_class", type(None)))
