@@ -1,4 +1,4 @@
-"""The cases of scikit-learn's tests that we do not pass, and why: pattern of the id -> reason."""
+"""The cases of scikit-learn's tests that we do not pass, and why: id of the case -> reason."""
 
-EXCEPTIONS = {
+EXCEPTIONS: dict[str, str] = {
 }
