@@ -97,7 +97,7 @@ def fit_primal_cd(
     """Primal coordinate descent (L1) until the relative duality gap is at most tol."""
     columns = by_columns(samples.rows)
     states = serial(
-        PrimalCoordinateDescent(columns), objective, samples, rng, count=n_rows(columns)
+        PrimalCoordinateDescent(columns), objective, samples, rng, among=np.arange(n_rows(columns))
     )
     began, due, history = time.perf_counter(), 1, list[Row]()
     for epoch, state in enumerate(states, 1):

@@ -35,15 +35,17 @@ def serial(
     *,
     start: S | None = None,
     shuffle: bool = True,
-    count: int | None = None,
+    among: NDArray[np.int64] | None = None,
 ) -> Iterator[S]:
     """Yield the state after each epoch; the caller decides when to stop.
 
-    An epoch walks the rows, or `count` coordinates for a solver that walks features.
+    An epoch visits every row, or what `among` lists: some of the rows, or the features for a
+    solver that walks features.
     """
-    n = n_rows(samples.rows) if count is None else count
+    n = n_rows(samples.rows) if among is None else len(among)
     state = solver.init(objective, samples) if start is None else start
     while True:
         order = block_order(n, 1 if n <= SMALL else BLOCK_ROWS, rng) if shuffle else np.arange(n)
+        order = order if among is None else among[order]
         state = solver.epoch(objective, samples, order, state)
         yield state
