@@ -177,6 +177,16 @@ def test_take_rows(matrix, full, start, stop):
     assert np.shares_memory(part[0], whole[0]) or stop == start
 
 
+def test_room_behind_the_last_entry_is_not_seen():
+    """SciPy allows it, and fills it when a matrix is changed in place."""
+    X = sparse_matrix(np.float64, np.int32)
+    indices, data = X.indices.copy(), X.data.copy()
+    X.indices, X.data = np.append(indices, [0, 0]).astype(np.int32), np.append(data, np.ones(5))
+    rows = as_rows(X)
+    np.testing.assert_array_equal(rows.indices, indices)
+    np.testing.assert_array_equal(rows.values, data)
+
+
 def test_a_negative_index_is_seen_as_a_huge_one():
     X = sparse_matrix(np.float64, np.int32)
     X.indices[0] = -1

@@ -57,10 +57,11 @@ def as_rows(X: Any) -> Rows:
     """
     if isinstance(X, np.ndarray):
         return Dense(as_read_only(X))
-    indices = np.asarray(X.indices)
-    unsigned = indices.view(np.dtype(f"u{indices.dtype.itemsize}"))
     indptr = np.asarray(X.indptr).astype(np.int64, copy=False)
-    values = as_read_only(X.data)
+    used = int(indptr[-1])  # SciPy allows room behind the last entry
+    indices = np.asarray(X.indices)[:used]
+    unsigned = indices.view(np.dtype(f"u{indices.dtype.itemsize}"))
+    values = as_read_only(X.data[:used])
     return Sparse(values, as_read_only(unsigned), as_read_only(indptr), int(X.shape[1]))
 
 
