@@ -45,7 +45,7 @@ def test_a_negative_index_is_outside(rows, index, seen):
 
 @pytest.mark.parametrize(
     "indptr",
-    [[1, 2, 3], [0, 2, 4], [0, 2, 2], [0, 3, 2, 3], [0, -1, 3], [0, 4, 3], [-3, 0, 3]],
+    [[1, 2, 3], [0, 2, 4], [0, 3, 2, 3], [0, -1, 3], [0, 4, 3], [-3, 0, 3]],
 )
 def test_broken_row_pointers(indptr):
     X = csr([[0], [1, 2]], 5)
