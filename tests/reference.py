@@ -1,9 +1,11 @@
 """Independent solvers and plain NumPy twins that tests hold the library against."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linprog, minimize
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import SVC
 
 from widemargin.data.rows import Dense, as_rows
@@ -144,8 +146,12 @@ def by_pieces(loss, penalty, column, fit_intercept):
 
 def libsvm(X, y, C=1.0, tol=1e-9, sample_weight=None, class_weight=None):
     """(f, w, b) of the unpenalised-intercept hinge problem, the value taken in float64."""
-    svc = SVC(kernel="linear", C=C, tol=tol, class_weight=class_weight, cache_size=1000)
-    svc.fit(X, y, sample_weight=sample_weight)
+    svc = SVC(
+        kernel="linear", C=C, tol=tol, class_weight=class_weight, cache_size=500, max_iter=200_000
+    )
+    with warnings.catch_warnings():  # where it gives up, its value is attained all the same
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        svc.fit(X, y, sample_weight=sample_weight)
     w = svc.coef_.toarray().ravel() if hasattr(svc.coef_, "toarray") else svc.coef_.ravel()
     b = float(svc.intercept_[0])
     sides = np.where(y == svc.classes_[1], 1.0, -1.0)

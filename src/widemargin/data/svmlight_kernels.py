@@ -8,6 +8,8 @@ become a number by three multiplications. Whatever is unusual (exponents, long n
 bytes of the text) goes byte by byte. A kernel never raises: it returns a code and a position.
 """
 
+# long: the states of one machine, which are read side by side
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple

@@ -1,5 +1,7 @@
 """SGDClassifier: linear classifiers by stochastic gradient descent."""
 
+# long: scikit-learn wants every parameter listed, documented and assigned in one class
+
 from __future__ import annotations
 
 import warnings

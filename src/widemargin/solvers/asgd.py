@@ -63,6 +63,7 @@ def take_average(count: float, walk: Array, U: Array) -> None:
         U[:] = walk
 
 
+# long: one pass, whose steps share too many running values to be cut in two
 @kernel
 def asgd_epoch(
     loss: Any, schedule: Any, step: Any, samples: Any, order: Any, state: Any, average_from: int

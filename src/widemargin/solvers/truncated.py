@@ -79,6 +79,7 @@ def truncate(columns: Any, u: float, s: float, S: float, V: Array, Q: Array, U: 
             U[j, k] += S * (V[j, k] - z)
 
 
+# long: one pass, whose steps share too many running values to be cut in two
 @kernel
 def truncated_epoch(
     loss: Any, schedule: Any, step: Any, samples: Any, order: Any, state: Any, average_from: int
