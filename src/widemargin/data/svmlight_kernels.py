@@ -112,6 +112,7 @@ def line_end(text: Any, p: int, stop: int) -> int:
     return p
 
 
+# long: the common form of an entry, read in one loop that calls nothing
 @lean_kernel
 def simple_entries(
     text: Any, p: int, limit: int, rule: Rule, out: Target, room: int, j: Any, k: int
