@@ -33,6 +33,7 @@ from widemargin.data.samples import Samples, n_columns, share, sign
 from widemargin.duals import ascend, dual_slope, largest
 from widemargin.losses import value
 from widemargin.objective import Objective, combine, conjugate_sums, zero_weights
+from widemargin.solvers.free_set import climb, has_faces
 from widemargin.solvers.intercept import best_intercept
 
 
@@ -47,6 +48,8 @@ class DualState(NamedTuple):
     scale: float  # 1 / s in the first epoch, 1 after
     slack: float  # rows at a bound by more than this margin are left out of later epochs
     gain: float  # rise of the dual in the last epoch
+    epochs: int
+    visited: int  # rows, over all epochs
 
 
 @jitable
@@ -188,6 +191,7 @@ CHUNKS = 30  # of the first epoch
 FIRST_CHUNK = 0.02  # as a share of the rows
 FIRST_WALKS = 3  # over the first chunk, which has nothing to lean on
 NOT_YET = 1e300  # the rise of the dual in the first epoch, which says nothing of the next
+CLIMB_AFTER = 20  # epochs: what is easy is solved by then
 FEW_ROWS = 1000  # below, the first epoch is like the others
 DRIFT_TOL = 1e-6  # tolerances below this ask for w summed anew, free of rounding drift
 
@@ -212,6 +216,8 @@ class DualCoordinateDescent:
             scale=1.0,
             slack=np.inf,
             gain=np.inf,
+            epochs=0,
+            visited=0,
         )
 
     def epoch(
@@ -219,11 +225,12 @@ class DualCoordinateDescent:
     ) -> DualState:
         if np.isinf(state.gain) and len(order) >= FEW_ROWS:
             return self._first_epoch(objective, samples, order, state)
-        gain = 0.0
-        for part in np.array_split(order[state.keep[order]], PARTS):
+        gain, kept = 0.0, order[state.keep[order]]
+        for part in np.array_split(kept, PARTS):
             state = self._walk(objective, samples, part, state)
             gain += state.gain
-        return state._replace(gain=gain)
+        visited = state.visited + len(kept)
+        return state._replace(gain=gain, epochs=state.epochs + 1, visited=visited)
 
     def _walk(
         self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: DualState
@@ -246,19 +253,32 @@ class DualCoordinateDescent:
         for start, stop in zip(edges[:-1], edges[1:], strict=True):
             seen = state._replace(scale=2.0 * n / float(start + stop))
             state = self._walk(objective, samples, order[start:stop], seen)
-        return state._replace(scale=1.0, gain=NOT_YET)
+        return state._replace(scale=1.0, gain=NOT_YET, epochs=1, visited=n)
 
     def certify(
         self, objective: Objective, samples: Samples, tol: float, state: DualState
     ) -> tuple[DualState, Array, Array]:
         """(state, primal, dual), each value of shape (K,); α made feasible, columns within `tol`
         put to rest, rows that matter again taken back."""
-        loss, C = objective.loss, objective.C
         if objective.fit_intercept:
             rebalance(objective, samples, state)
         if tol < DRIFT_TOL:
             combine(samples, state.alpha, state.W)
         scores = np.empty_like(state.alpha)
+        upper, lower = self._bounds(objective, samples, tol, state, scores)
+        if state.live.any() and state.epochs >= CLIMB_AFTER and has_faces(objective):
+            for k in map(int, np.flatnonzero(state.live)):
+                climb(objective, samples, state, k, state.visited // 2)
+            upper, lower = self._bounds(objective, samples, tol, state, scores)
+        if state.live.any():
+            reselect(objective, samples, scores, state)
+        return state, upper, lower
+
+    def _bounds(
+        self, objective: Objective, samples: Samples, tol: float, state: DualState, scores: Array
+    ) -> tuple[Array, Array]:
+        """(primal, dual) of each column; fills scores, betters b where that may help, sets live."""
+        loss, C = objective.loss, objective.C
         norms = np.atleast_1d((state.W * state.W).sum(axis=0))
         losses = scores_and_losses(loss, samples, state.W, state.b, scores)
         upper = 0.5 * norms + C * losses
@@ -268,9 +288,7 @@ class DualCoordinateDescent:
             state.b[:] = best_intercept(objective, samples, scores, state.b, 0.01 * tol * upper)
             upper = 0.5 * norms + C * losses_at(loss, samples, scores, state.b)
         state.live[:] = upper - lower > tol * upper
-        if state.live.any():
-            reselect(objective, samples, scores, state)
-        return state, upper, lower
+        return upper, lower
 
 
 def mean_squared_norm(samples: Samples, rows_seen: int = 1000) -> float:
