@@ -1,3 +1,21 @@
 """Large-scale learning with margins and gradients; every fit ends with a certificate."""
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 from widemargin._version import __version__ as __version__
+
+_HOMES = {  # public name → the module that holds it, imported on first use
+    "Dataset": "widemargin.data.dataset",
+    "open": "widemargin.data.dataset",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'widemargin' has no attribute {name!r}")
+    return getattr(_import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -21,6 +21,9 @@ from numba.extending import overload, register_jitable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+njit: Any = numba.njit  # options without published types pass through here
+config: Any = numba.config
+
 PACKAGE = Path(__file__).parent
 KEPT_CACHES = 16  # folders of earlier versions that stay; older ones go
 
@@ -28,7 +31,6 @@ KEPT_CACHES = 16  # folders of earlier versions that stay; older ones go
 @functools.cache
 def digest() -> str:
     """Sixteen hex digits that name this version of the package, of numba, and its checks."""
-    config: Any = numba.config
     h = hashlib.sha256(f"{numba.__version__} {config.BOUNDSCHECK}".encode())
     for path in sorted(PACKAGE.rglob("*.py")):
         h.update(path.relative_to(PACKAGE).as_posix().encode())
@@ -68,14 +70,28 @@ def fast_kernel(function: F) -> F:
     return _njit(function, fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
-def _njit(function: F, fastmath: bool | set[str]) -> F:
-    config: Any = numba.config
+def lean_kernel(function: F) -> F:
+    """A `kernel` that allocates nothing and so counts no references to its arrays.
+
+    For code that runs per row or per entry: the counts of arrays handed from function to
+    function cost more there than the work, and they double the time to compile.
+    """
+    return _njit(function, fastmath=False, counted=False)
+
+
+def inlined(function: F) -> F:
+    """A part of kernels, copied into each of them before types are inferred."""
+    compiled: F = njit(nogil=True, error_model="numpy", inline="always", _nrt=False)(function)
+    return compiled
+
+
+def _njit(function: F, fastmath: bool | set[str], counted: bool = True) -> F:
     before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder())
     try:
-        compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(
-            function
-        )
-        return cast(F, compiled)
+        compiled: F = njit(
+            cache=True, nogil=True, error_model="numpy", fastmath=fastmath, _nrt=counted
+        )(function)
+        return compiled
     finally:
         config.CACHE_DIR = before
 
