@@ -56,14 +56,14 @@ def as_rows(X: Any) -> Rows:
     for negative positions. Read-only views give memory maps and plain arrays one compiled type.
     """
     if isinstance(X, np.ndarray):
-        return Dense(_frozen(X))
+        return Dense(as_read_only(X))
     indices = np.asarray(X.indices)
     unsigned = indices.view(np.dtype(f"u{indices.dtype.itemsize}"))
     indptr = np.asarray(X.indptr).astype(np.int64, copy=False)
-    return Sparse(_frozen(X.data), _frozen(unsigned), _frozen(indptr), int(X.shape[1]))
+    return Sparse(as_read_only(X.data), as_read_only(unsigned), as_read_only(indptr), int(X.shape[1]))
 
 
-def _frozen(array: Array) -> Array:
+def as_read_only(array: Array) -> Array:
     view = np.asarray(array).view()
     view.flags.writeable = False
     return view
