@@ -7,7 +7,10 @@ from widemargin._version import __version__ as __version__
 
 _HOMES = {  # public name → the module that holds it, imported on first use
     "Dataset": "widemargin.data.dataset",
+    "Model": "widemargin.model",
+    "load": "widemargin.model",
     "open": "widemargin.data.dataset",
+    "save": "widemargin.model",
 }
 
 
