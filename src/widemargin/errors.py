@@ -3,7 +3,8 @@
 WidemarginError
 ├── InputError        bad data: file, line, column, found, remedy (also a ValueError)
 ├── ModelFileError    a model file that is damaged, foreign or too new (also a ValueError)
-└── Diverged          the objective left the finite numbers (also an ArithmeticError)
+└── Diverged          the weights left the finite numbers (also an ArithmeticError, and a
+                      ValueError, which is what scikit-learn raises then)
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class ModelFileError(WidemarginError, ValueError):
     """A model file that is damaged, written by another program, or by a newer version."""
 
 
-class Diverged(WidemarginError, ArithmeticError):
-    """The objective left the finite numbers; the message names epoch and last finite value."""
+class Diverged(WidemarginError, ArithmeticError, ValueError):
+    """The weights left the finite numbers; the message names epoch and last finite value."""
 
 
 def choose(name: str, value: str, table: Mapping[str, T]) -> T:

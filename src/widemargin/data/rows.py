@@ -60,10 +60,12 @@ def as_rows(X: Any) -> Rows:
     indices = np.asarray(X.indices)
     unsigned = indices.view(np.dtype(f"u{indices.dtype.itemsize}"))
     indptr = np.asarray(X.indptr).astype(np.int64, copy=False)
-    return Sparse(as_read_only(X.data), as_read_only(unsigned), as_read_only(indptr), int(X.shape[1]))
+    values = as_read_only(X.data)
+    return Sparse(values, as_read_only(unsigned), as_read_only(indptr), int(X.shape[1]))
 
 
 def as_read_only(array: Array) -> Array:
+    """A view of the same memory that cannot be written through."""
     view = np.asarray(array).view()
     view.flags.writeable = False
     return view

@@ -35,11 +35,16 @@ def serial(
     *,
     start: S | None = None,
     shuffle: bool = True,
+    among: NDArray[np.int64] | None = None,
 ) -> Iterator[S]:
-    """Yield the state after each epoch; the caller decides when to stop."""
-    n = n_rows(samples.rows)
+    """Yield the state after each epoch; the caller decides when to stop.
+
+    An epoch visits every row, or those `among` lists.
+    """
+    n = n_rows(samples.rows) if among is None else len(among)
     state = solver.init(objective, samples) if start is None else start
     while True:
         order = block_order(n, 1 if n <= SMALL else BLOCK_ROWS, rng) if shuffle else np.arange(n)
+        order = order if among is None else among[order]
         state = solver.epoch(objective, samples, order, state)
         yield state

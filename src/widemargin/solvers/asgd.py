@@ -19,6 +19,7 @@ from widemargin.solvers.steps import (
     SMALLEST_SCALE,
     State,
     copied,
+    epoch_number,
     finite,
     first_state,
     make_step,
@@ -42,8 +43,8 @@ class AveragedState(NamedTuple):
 
 def averaged_state(plain: State) -> AveragedState:
     """A walk that starts from the weights of `plain`, nothing averaged yet."""
-    copy = copied(plain)
-    return AveragedState(*copy, plain.W.copy(), plain.b.copy())
+    W, b, t, loss_sum = copied(plain)
+    return AveragedState(W, b, t, loss_sum, W.copy(), b.copy())
 
 
 @kernel
@@ -142,4 +143,5 @@ class Asgd:
         t = asgd_epoch(
             objective.loss, self.schedule, step, samples, order, after, self.average_from
         )
-        return finite(objective, samples, state, after._replace(t=t))  # type: ignore[no-any-return]
+        epoch = epoch_number(state.t, order.size)
+        return finite(objective, state, after._replace(t=t), epoch)  # type: ignore[no-any-return]

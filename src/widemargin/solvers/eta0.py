@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from widemargin.data.rows import Dense, Rows, as_read_only, n_rows
+from widemargin.data.rows import Dense, Rows, Sparse, as_read_only, n_rows
 from widemargin.data.samples import Samples
 from widemargin.errors import Diverged
 from widemargin.objective import Objective, primal
@@ -85,8 +85,8 @@ def subsample(samples: Samples, rng: np.random.Generator) -> Samples:
 def picked(rows: Rows, chosen: Any) -> Rows:
     """A copy of some rows. Where they leave most columns empty, those are left out."""
     if isinstance(rows, Dense):
-        order = "F" if rows.X.flags.f_contiguous and not rows.X.flags.c_contiguous else "C"
-        return Dense(as_read_only(np.asarray(rows.X[chosen], order=order)))
+        part = rows.X[chosen]
+        return Dense(as_read_only(part if rows.X.flags.c_contiguous else np.asfortranarray(part)))
     starts, sizes = rows.indptr[chosen], rows.indptr[chosen + 1] - rows.indptr[chosen]
     indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     at = np.repeat(starts - indptr[:-1], sizes) + np.arange(indptr[-1])
@@ -94,5 +94,5 @@ def picked(rows: Rows, chosen: Any) -> Rows:
     if d > 4 * at.size:
         used, inverse = np.unique(indices, return_inverse=True)
         indices, d = inverse.astype(indices.dtype), max(1, used.size)
-    arrays = (as_read_only(a) for a in (rows.values[at], indices, indptr))
-    return type(rows)(*arrays, d)
+    values = as_read_only(rows.values[at])
+    return Sparse(values, as_read_only(indices), as_read_only(indptr), d)

@@ -19,6 +19,7 @@ from widemargin.solvers.steps import (
     SMALLEST_SCALE,
     State,
     copied,
+    epoch_number,
     finite,
     first_state,
     make_step,
@@ -101,4 +102,5 @@ class Minibatch:
         t = minibatch_epoch(
             objective.loss, self.schedule, step, samples, order, after, self.batch_size
         )
-        return finite(objective, samples, state, after._replace(t=t))  # type: ignore[no-any-return]
+        epoch = epoch_number(state.t, -(-order.size // self.batch_size))
+        return finite(objective, state, after._replace(t=t), epoch)  # type: ignore[no-any-return]

@@ -13,7 +13,14 @@ from widemargin.data.rows import Array, axpys, dots, row
 from widemargin.data.samples import Samples, share, sign
 from widemargin.objective import Objective
 from widemargin.penalties import NoPenalty
-from widemargin.solvers.steps import State, copied, finite, first_state, refuse_penalty
+from widemargin.solvers.steps import (
+    State,
+    copied,
+    epoch_number,
+    finite,
+    first_state,
+    refuse_penalty,
+)
 
 
 class PerceptronState(NamedTuple):
@@ -25,7 +32,8 @@ class PerceptronState(NamedTuple):
 
 
 def perceptron_state(plain: State) -> PerceptronState:
-    return PerceptronState(*copied(plain), np.full(plain.b.size, -1))
+    W, b, t, loss_sum = copied(plain)
+    return PerceptronState(W, b, t, loss_sum, np.full(b.size, -1))
 
 
 def separated(state: PerceptronState) -> bool:
@@ -85,4 +93,5 @@ class Perceptron:
         after = copied(state)
         intercept = self.intercept_decay * objective.fit_intercept
         t = perceptron_epoch(self.eta0, intercept, samples, order, after)
-        return finite(objective, samples, state, after._replace(t=t))  # type: ignore[no-any-return]
+        epoch = epoch_number(state.t, order.size)
+        return finite(objective, state, after._replace(t=t), epoch)  # type: ignore[no-any-return]

@@ -19,6 +19,7 @@ from widemargin.solvers.steps import (
     SMALLEST_SCALE,
     State,
     copied,
+    epoch_number,
     finite,
     first_state,
     make_step,
@@ -116,4 +117,5 @@ class Sgd:
         after = copied(state)
         run = sgd_epoch_1 if after.W.ndim == 1 else sgd_epoch
         t = run(objective.loss, self.schedule, step, samples, order, after)
-        return finite(objective, samples, state, after._replace(t=t))  # type: ignore[no-any-return]
+        epoch = epoch_number(state.t, order.size)
+        return finite(objective, state, after._replace(t=t), epoch)  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from widemargin.data.rows import Array, Rows, Sparse, n_rows
 from widemargin.data.samples import Samples
 from widemargin.errors import Diverged
 from widemargin.objective import Objective, column, lam_of, zero_weights
-from widemargin.penalties import ElasticNet, L1, L2, NoPenalty, Penalty, penalty_value
+from widemargin.penalties import L1, L2, ElasticNet, Penalty, penalty_value
 from widemargin.schedules import Schedule
 
 SMALLEST_SCALE = 1e-6  # below it w = s v is multiplied out, long before s underflows
@@ -98,22 +98,26 @@ def progressive(objective: Objective, state: Any) -> Array:
     """C Σ s ℓ + r(w) per column with the losses as the last epoch met them: an estimate of f
     that costs no pass over the data."""
     with np.errstate(over="ignore", invalid="ignore"):
-        penalties = [penalty_value(objective.penalty, column(state.W, k)) for k in range(state.b.size)]
-        return objective.C * state.loss_sum + np.array(penalties)
+        columns = [column(state.W, k) for k in range(state.b.size)]
+        penalties = np.array([penalty_value(objective.penalty, w) for w in columns])
+        return np.asarray(objective.C * state.loss_sum + penalties)
 
 
-def finite(objective: Objective, samples: Samples, before: Any, after: Any) -> Any:
-    """`after`, or Diverged if it left the finite numbers; `before` is the epoch's first state."""
+def finite(objective: Objective, before: Any, after: Any, epoch: int) -> Any:
+    """`after`, or Diverged if epoch number `epoch`, begun at `before`, left the finite numbers."""
     if np.isfinite(after.W).all() and np.isfinite(after.b).all():
         return after
-    n = n_rows(samples.rows)
     last = float(progressive(objective, before).sum())
-    was = f"the objective was {last:g} one epoch before" if before.t else "it was the first epoch"
+    was = f"the objective was {last:g} one epoch before" if before.t else "the first"
     raise Diverged(
-        f"Floating-point under-/overflow occurred at epoch #{before.t // n + 1}; {was}. "
-        "Lower eta0, or scale the data: "
+        f"Floating-point under-/overflow occurred at epoch #{epoch}; {was}. Lower eta0. "
         "Scaling input data with StandardScaler or MinMaxScaler might help."
     )
+
+
+def epoch_number(t: int, steps: int) -> int:
+    """The epoch, counted from 1, that begins after t updates when each makes `steps`."""
+    return t // max(1, steps) + 1
 
 
 def stated_lam(lam: float | None, objective: Objective, samples: Samples) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core import types
 from numpy.typing import NDArray
 
 from widemargin._jit import compiled_as, kernel
@@ -19,6 +20,7 @@ from widemargin.solvers.steps import (
     SMALLEST_SCALE,
     State,
     copied,
+    epoch_number,
     finite,
     first_state,
     make_step,
@@ -55,9 +57,9 @@ def touched(x: Any) -> Any:
 
 @compiled_as(touched)
 def _touched(x: Any) -> Any:
-    if hasattr(x, "dtype"):
-        return lambda x: range(x.size)
-    return lambda x: x[1]
+    if isinstance(x, types.BaseTuple):
+        return lambda x: x[1]
+    return lambda x: range(x.size)
 
 
 @kernel
@@ -160,7 +162,8 @@ class Truncated:
             objective.loss, self.schedule, step, samples, order, as_matrices(after),
             self.average_from,
         )
-        return finite(objective, samples, state, after._replace(t=t))  # type: ignore[no-any-return]
+        epoch = epoch_number(state.t, order.size)
+        return finite(objective, state, after._replace(t=t), epoch)  # type: ignore[no-any-return]
 
 
 def as_matrices(state: TruncatedState) -> TruncatedState:
