@@ -66,8 +66,10 @@ def scaled(mantissa: Any, power: int) -> Any:
     """mantissa · 10^power for mantissa < 2⁶⁴, as a double-double until the last rounding."""
     upper, lower = mantissa >> np.uint64(11), mantissa & np.uint64(2047)
     high, low = two_sum(np.float64(upper) * 2048.0, np.float64(lower))
-    if high == 0.0:
-        return 0.0
+    if high == 0.0 or power == 0:
+        return high
+    shift = 2.0**-200 if power > 0 else 2.0**200  # clear of overflow and underflow on the way
+    high, low = high * shift, low * shift
     while power != 0 and 0.0 < high < np.inf:
         step = abs(power) if abs(power) < 22 else 22
         d = POWERS[step]
@@ -82,7 +84,7 @@ def scaled(mantissa: Any, power: int) -> Any:
         if q == np.inf:
             return q
         high, low = two_sum(q, rest)
-    return high + low
+    return (high + low) / shift
 
 
 @lean_kernel

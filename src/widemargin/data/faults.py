@@ -124,7 +124,7 @@ def _range(token: bytes, rule: kernels.Rule) -> str:
             f"the index in {shown(token)}; accepted: indices up to {LARGEST} (2**32 - 2); hash or "
             "renumber the features"
         )
-    width = rule.last - rule.below
+    width = rule.last + 1 - rule.base
     return (
         f"index {int(digits)}, but the model or caller has {width} features; accepted: indices "
         f"up to {rule.last}; give data with the same features, or train again"

@@ -54,6 +54,8 @@ def options(*, zero_based: ZeroBased = "auto", n_features: int | None = None,
         raise ValueError(f"dtype={dtype!r} is not read. Choose from: float32, float64.")
     if n_features is not None and n_features < 0:
         raise ValueError(f"n_features={n_features} must be at least 0.")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads={threads} must be at least 1, or None for all cores.")
     threads = threads or len(os.sched_getaffinity(0))
     return Options(zero_based, n_features, unlabelled, np.dtype(dtype), threads, chunk_bytes)
 

@@ -86,9 +86,15 @@ def _write_rows(draft: Path, data: Svmlight, order: NDArray[np.int64]) -> None:
 
 
 def _new(draft: Path, name: str, like: NDArray[Any]) -> NDArray[Any]:
-    """A new .npy file of the shape and type of an array, mapped for writing."""
+    """A new .npy file of the shape and type of an array, mapped for writing.
+
+    Its space is taken at once: a full disk is then an error here, not a crash while writing.
+    """
     path = draft / f"{name}.npy"
-    return np.asarray(np.lib.format.open_memmap(path, "w+", like.dtype, like.shape))
+    mapped = np.lib.format.open_memmap(path, "w+", like.dtype, like.shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return np.asarray(mapped)
 
 
 def _write_meta(draft: Path, data: Svmlight, digest: str, more: dict[str, Any]) -> None:

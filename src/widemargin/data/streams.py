@@ -7,6 +7,7 @@ ahead of the parser, a bounded number of blocks, so memory stays bounded as well
 from __future__ import annotations
 
 import bz2
+import io
 import lzma
 import mmap
 import os
@@ -77,8 +78,11 @@ def _open(path: str) -> IO[bytes]:
 
 
 def mapped(stream: IO[bytes]) -> NDArray[np.uint8] | None:
-    """A plain regular file as read-only bytes; None for pipes and devices."""
-    status = os.fstat(stream.fileno())
+    """A plain regular file as read-only bytes; None for pipes, devices and streams in memory."""
+    try:
+        status = os.fstat(stream.fileno())
+    except io.UnsupportedOperation:
+        return None
     if not stat.S_ISREG(status.st_mode):
         return None
     if status.st_size == 0:
@@ -143,7 +147,9 @@ def plain_pieces(stream: Any, block_bytes: int) -> Iterator[bytes]:
 
 def texts(stream: Any, kind: str, path: str, block_bytes: int) -> Iterator[Text]:
     """Blocks of whole lines, of block_bytes or as many more as the line at the end needs."""
-    pieces = plain_pieces(stream, block_bytes) if kind == "plain" else decompressed(stream, kind)
+    whole = plain_pieces(stream, block_bytes) if kind == "plain" else decompressed(stream, kind)
+    pieces = (piece[i : i + block_bytes] for piece in whole
+              for i in range(0, len(piece), block_bytes))
     held: list[bytes] = []
     size = line = 0
     damage = None
