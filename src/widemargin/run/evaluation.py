@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import kernel
-from widemargin.data.rows import Array, axpys, n_nonzeros, n_rows, row
+from widemargin.data.rows import Array, axpys, n_nonzeros, row
 from widemargin.data.samples import Samples, share, sign, take_samples
 from widemargin.duals import conjugate
 from widemargin.losses import slope, value
@@ -85,20 +85,32 @@ def evaluate(
     objective: Objective, samples: Samples, W: Array, b: Array, *, threads: int = 1
 ) -> Evaluation:
     """Scores and the certificate of any (W, b), as `objective.certify` defines it."""
-    n, K = n_rows(samples.rows), b.size
+    p, alpha, sums = _proposed(objective, samples, W, b, threads)
+    scale = balancing(sums[1:]) if objective.fit_intercept else np.ones((2, b.size))
+    penalty = sum(penalty_value(objective.penalty, column(W, k)) for k in range(b.size))
+    primal = float(objective.C * sums[0].sum() + penalty)
+    dual = _dual(objective, samples, alpha, scale, threads)
+    return Evaluation(p, certificate_of(primal, dual))
+
+
+def losses_of(objective: Objective, samples: Samples, W: Array, b: Array, threads: int) -> Array:
+    """Σᵢ sᵢₖ ℓ of each column, shape (K,)."""
+    losses: Array = _proposed(objective, samples, W, b, threads)[2][0]
+    return losses
+
+
+def _proposed(
+    objective: Objective, samples: Samples, W: Array, b: Array, threads: int
+) -> tuple[Array, Array, Array]:
+    """(scores, α, sums as `propose` gives them)."""
     p = scores(samples.rows, W, b, threads)
-    alpha = np.empty((n, K))
+    alpha = np.empty_like(p)
 
     def part(start: int, stop: int) -> Array:
         some = take_samples(samples, start, stop)
         return propose(objective.loss, objective.C, some, p[start:stop], alpha[start:stop])
 
-    sums = np.sum(each(part, ranges(n), threads), axis=0)
-    penalty = [penalty_value(objective.penalty, column(W, k)) for k in range(K)]
-    primal = float(objective.C * sums[0].sum() + np.sum(penalty))
-    scale = balancing(sums[1:]) if objective.fit_intercept else np.ones((2, K))
-    dual = _dual(objective, samples, alpha, scale, threads)
-    return Evaluation(p, certificate_of(primal, dual))
+    return p, alpha, np.sum(each(part, ranges(len(p)), threads), axis=0)
 
 
 def balancing(sums: Array) -> Array:
