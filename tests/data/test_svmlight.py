@@ -42,6 +42,7 @@ def test_the_same_rows_in_many_forms(text, dtype, padding):
     assert dense(data) == PLAIN
     assert data.rows.values.dtype == dtype
     assert data.rows.indices.dtype == np.uint32 and data.rows.indptr.dtype == np.int64
+    assert not any(array.flags.writeable for array in data.rows[:3])
     assert data.label_names == ("-1", "1") and data.codes.tolist() == [1, 0]
     assert (data.n_features, data.zero_based) == (3, False)
 

@@ -6,6 +6,9 @@ import re
 import numpy as np
 import pytest
 
+from widemargin.data import parser
+from widemargin.data import svmlight_kernels as kernels
+from widemargin.data.faults import Fault, explain
 from widemargin.data.svmlight import read, read_blocks, read_text
 from widemargin.errors import InputError
 
@@ -107,3 +110,20 @@ def test_no_permission(tmp_path, monkeypatch):
         monkeypatch.setattr("widemargin.data.streams.open", refuse, raising=False)
     with pytest.raises(InputError, match="no permission .*chmod"):
         read(path)
+
+
+@pytest.mark.parametrize("entries, rows", [(299, 100), (300, 99), (0, 100), (300, 0), (8, 100)])
+def test_a_file_that_grows_after_it_was_counted_is_not_written_out_of_bounds(entries, rows):
+    text = np.frombuffer(b"1 1:1 2:0.25 3:-4\n" * 100, np.uint8)
+    choice = parser.options()
+    chunk = parser.Chunk(0, len(text), 300, 100)
+    out = parser.target([chunk._replace(entries=300 + 9, rows=100 + 9)], np.float32)
+    for array in out:
+        array[:] = 77
+    with pytest.raises(Fault) as caught:
+        parser.parse_chunk(text, chunk, parser.rule_of(choice), out,
+                           kernels.Room(0, entries, 0, rows))
+    assert caught.value.code == kernels.CHANGED
+    assert np.all(out.values[entries:] == 77) and np.all(out.codes[rows:] == 77)
+    message = str(explain(caught.value, text, "f", 0, parser.rule_of(choice)))
+    assert re.match(r"f:\d+:\d+: found more rows .*; accepted: .*; wait until it is whole", message)

@@ -26,7 +26,7 @@ BLOCK = 1 << 26  # bytes of text in a block of `read_blocks`
 
 
 class Svmlight(NamedTuple):
-    """What a file holds."""
+    """What a file holds; the arrays of its rows are read-only."""
 
     rows: Sparse
     codes: NDArray[np.int32]  # (n,): position of the row's label in label_names, −1 without one
@@ -114,6 +114,8 @@ def _finished(part: Part, choice: Options) -> Svmlight:
         codes = np.append(found.codes, np.int32(-1))[codes]
     width = part.high + 1 if zero_based else max(part.high, 0)
     width = width if choice.n_features is None else choice.n_features
+    for array in (part.values, part.indices, part.indptr):
+        array.flags.writeable = False  # as those of a store are: kernels compile for one type
     rows = Sparse(part.values, part.indices, part.indptr, width)
     return Svmlight(rows, codes, found.names, width, zero_based)
 
