@@ -37,6 +37,7 @@ OPTIMUM_TOL = 1e-6
 FLOOR = 1e-7  # below this share of f* the optimum itself is not known
 EPOCHS = 12
 FEWEST_EPOCHS = (1, 2, 4, 8, 16, 32)  # of the solvers that are trained anew for each point
+TICKS = (1.0, 2.0, 5.0)
 INK, FAINT = "#222222", "#d9d9d9"
 
 
@@ -45,10 +46,20 @@ class Point(NamedTuple):
     f: float
 
 
+class Place(NamedTuple):
+    """Where a curve's name stands: by its first (0) or last (−1) point, offset in points."""
+
+    point: int
+    dx: float
+    dy: float
+    side: str
+
+
 class Curve(NamedTuple):
     name: str
     colour: str  # of Okabe and Ito's eight, which the colour-blind can tell apart
     ours: bool
+    place: Place  # of its name
     points: list[Point]
 
 
@@ -59,12 +70,17 @@ def curves(task: Task) -> list[Curve]:
     our_online(small, "sgd")
     our_online(small, "asgd")
     X = as_csr(task.corpus.train.rows)
+    right = Place(-1, 9, 0, "left")
     return [
-        Curve("scikit-learn LinearSVC", "#E69F00", False, list(_liblinear_points(task, X))),
-        Curve("scikit-learn SGDClassifier", "#CC79A7", False, list(_sklearn_points(task, X))),
-        Curve("widemargin dual", "#0072B2", True, list(_dual_points(task))),
-        Curve("widemargin SGD", "#009E73", True, list(_online_points(task, "sgd"))),
-        Curve("widemargin averaged SGD", "#D55E00", True, list(_online_points(task, "asgd"))),
+        Curve("scikit-learn LinearSVC", "#E69F00", False, right,
+              list(_liblinear_points(task, X))),
+        Curve("scikit-learn SGDClassifier", "#CC79A7", False, right,
+              list(_sklearn_points(task, X))),
+        Curve("widemargin dual", "#0072B2", True, right, list(_dual_points(task))),
+        Curve("widemargin SGD", "#009E73", True, Place(-1, 4, -14, "right"),
+              list(_online_points(task, "sgd"))),
+        Curve("widemargin averaged SGD", "#D55E00", True, Place(0, 9, 10, "left"),
+              list(_online_points(task, "asgd"))),
     ]
 
 
@@ -135,11 +151,8 @@ def figure_of(drawn: list[Curve], optimum: float, n: int) -> Any:
 
     figure = Figure(figsize=(8.6, 5.2), layout="constrained")
     axes = figure.add_subplot()
-    floor = FLOOR * optimum
     for curve in drawn:
-        x = [point.seconds for point in curve.points]
-        y = [max(point.f - optimum, floor) for point in curve.points]
-        y = list(np.minimum.accumulate(y))  # the best so far
+        x, y = reached(curve.points, optimum)
         axes.plot(x, y, color=curve.colour, lw=2.4 if curve.ours else 1.6, marker="o",
                   ms=4.5 if curve.ours else 3.5, ls="-" if curve.ours else (0, (5, 2)),
                   zorder=3 if curve.ours else 2, clip_on=False)
@@ -148,14 +161,29 @@ def figure_of(drawn: list[Curve], optimum: float, n: int) -> Any:
     return figure
 
 
+def reached(points: list[Point], optimum: float) -> tuple[list[float], list[float]]:
+    """Seconds, and the best f − f* so far; it ends where f* itself is no better known."""
+    x, y = [], []
+    for seconds, f in points:
+        miss = min([f - optimum, *y[-1:]])
+        x.append(seconds)
+        y.append(max(miss, FLOOR * optimum))
+        if miss <= FLOOR * optimum:
+            break
+    return x, y
+
+
 def _label(axes: Any, curve: Curve, x: list[float], y: list[float]) -> None:
-    """The name beside the end of the curve, in its colour."""
-    axes.annotate(curve.name, (x[-1], y[-1]), xytext=(9, 0), textcoords="offset points",
-                  color=curve.colour, va="center", ha="left", fontsize=10, annotation_clip=False,
+    """The name beside its curve, in its colour."""
+    at, dx, dy, side = curve.place
+    axes.annotate(curve.name, (x[at], y[at]), xytext=(dx, dy), textcoords="offset points",
+                  color=curve.colour, va="center", ha=side, fontsize=10, annotation_clip=False,
                   fontweight="bold" if curve.ours else "normal")
 
 
 def _dress(axes: Any, optimum: float, n: int) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("training time, seconds", color=INK)
@@ -163,12 +191,17 @@ def _dress(axes: Any, optimum: float, n: int) -> None:
                    loc="left", fontsize=12, color=INK, pad=22)
     axes.text(0.0, 1.02, "f(w, b) − f*, best so far", transform=axes.transAxes, color=INK,
               fontsize=10)
+    axes.xaxis.set_major_locator(LogLocator(subs=TICKS))
     axes.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, 2.2 * high)  # room for the names
     axes.grid(True, which="major", color=FAINT, lw=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(which="both", length=0, colors=INK)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.axhline(1e-3 * optimum, color=INK, lw=0.9, ls=":")
-    axes.annotate("0.1 % above the optimum", (0.0, 1e-3 * optimum), color=INK, fontsize=9,
-                  xycoords=("axes fraction", "data"), xytext=(4, 4), textcoords="offset points")
+    axes.annotate("0.1 % above the optimum", (1.0, 1e-3 * optimum), color=INK, fontsize=9,
+                  xycoords=("axes fraction", "data"), xytext=(-2, 4), ha="right",
+                  textcoords="offset points")
