@@ -46,20 +46,10 @@ class Point(NamedTuple):
     f: float
 
 
-class Place(NamedTuple):
-    """Where a curve's name stands: by its first (0) or last (−1) point, offset in points."""
-
-    point: int
-    dx: float
-    dy: float
-    side: str
-
-
 class Curve(NamedTuple):
     name: str
     colour: str  # of Okabe and Ito's eight, which the colour-blind can tell apart
     ours: bool
-    place: Place  # of its name
     points: list[Point]
 
 
@@ -70,16 +60,15 @@ def curves(task: Task) -> list[Curve]:
     our_online(small, "sgd")
     our_online(small, "asgd")
     X = as_csr(task.corpus.train.rows)
-    right = Place(-1, 9, 0, "left")
     return [
-        Curve("scikit-learn LinearSVC", "#E69F00", False, right,
+        Curve("scikit-learn LinearSVC", "#E69F00", False,
               list(_liblinear_points(task, X))),
-        Curve("scikit-learn SGDClassifier", "#CC79A7", False, right,
+        Curve("scikit-learn SGDClassifier", "#CC79A7", False,
               list(_sklearn_points(task, X))),
-        Curve("widemargin dual", "#0072B2", True, right, list(_dual_points(task))),
-        Curve("widemargin SGD", "#009E73", True, Place(-1, 4, -14, "right"),
+        Curve("widemargin dual", "#0072B2", True, list(_dual_points(task))),
+        Curve("widemargin SGD", "#009E73", True,
               list(_online_points(task, "sgd"))),
-        Curve("widemargin averaged SGD", "#D55E00", True, Place(0, 9, 10, "left"),
+        Curve("widemargin\naveraged SGD", "#D55E00", True,
               list(_online_points(task, "asgd"))),
     ]
 
@@ -174,11 +163,10 @@ def reached(points: list[Point], optimum: float) -> tuple[list[float], list[floa
 
 
 def _label(axes: Any, curve: Curve, x: list[float], y: list[float]) -> None:
-    """The name beside its curve, in its colour."""
-    at, dx, dy, side = curve.place
-    axes.annotate(curve.name, (x[at], y[at]), xytext=(dx, dy), textcoords="offset points",
-                  color=curve.colour, va="center", ha=side, fontsize=10, annotation_clip=False,
-                  fontweight="bold" if curve.ours else "normal")
+    """The name beside the end of its curve, in its colour."""
+    axes.annotate(curve.name, (x[-1], y[-1]), xytext=(9, 0), textcoords="offset points",
+                  color=curve.colour, va="center", ha="left", fontsize=10, annotation_clip=False,
+                  fontweight="bold" if curve.ours else "normal", linespacing=1.1)
 
 
 def _dress(axes: Any, optimum: float, n: int) -> None:
