@@ -22,7 +22,7 @@ from widemargin.data.rows import Sparse
 from widemargin.data.streams import ahead, mapped, opened, texts
 from widemargin.errors import InputError
 
-BLOCK = 1 << 26  # bytes of text in a block of `read_blocks`
+BLOCK = 1 << 24  # bytes of text in a block of `read_blocks`
 
 
 class Svmlight(NamedTuple):
