@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin.data.corpus_cache import cached_corpus
-from widemargin.data.rows import Sparse, take_rows
+from widemargin.data.rows import Array, Sparse, take_rows
 from widemargin.data.samples import Samples, make_samples
 from widemargin.data.synthetic import N_TEST, N_TRAIN, Corpus
 from widemargin.losses import Hinge
-from widemargin.objective import Array, Objective
+from widemargin.objective import Objective
 from widemargin.run.evaluation import evaluate
 from widemargin.run.fit import fit_dual, fit_online
 from widemargin.run.solve import SOLVERS, Plan

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from widemargin.data.rows import Array
 from widemargin.demo import (
-    Plan,
     Task,
     as_csr,
     head,
@@ -25,11 +25,10 @@ from widemargin.demo import (
     sklearn_sgd,
 )
 from widemargin.files import written_whole
-from widemargin.objective import Array
 from widemargin.penalties import L2, penalty_value
 from widemargin.run.evaluation import losses_of
 from widemargin.run.serial import serial
-from widemargin.run.solve import SOLVERS
+from widemargin.run.solve import SOLVERS, Plan
 from widemargin.solvers.dual import DualCoordinateDescent
 from widemargin.threads import cores
 
@@ -152,7 +151,8 @@ def figure_of(drawn: list[Curve], optimum: float, n: int) -> Any:
 
 def reached(points: list[Point], optimum: float) -> tuple[list[float], list[float]]:
     """Seconds, and the best f − f* so far; it ends where f* itself is no better known."""
-    x, y = [], []
+    x: list[float] = []
+    y: list[float] = []
     for seconds, f in points:
         miss = min([f - optimum, *y[-1:]])
         x.append(seconds)

@@ -6,10 +6,12 @@ Exit codes: 0 done; 1 stopped before its tolerance; 2 bad usage or bad input, no
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 
+from widemargin.cli.early import imports_begin
 from widemargin.errors import Diverged, WidemarginError
 
 DONE, SHORT_OF_TOLERANCE, BAD, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
@@ -19,9 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `widemargin` command."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        from widemargin.cli.early import head_start
-
-        head_start(arguments)
+        imports_begin()
         from widemargin.cli.app import run
 
         code = run(list(arguments))
@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _say("out of memory; nothing was written. Use a packed store or more memory.", BAD)
     except OSError as error:
         code = _say(f"{error.filename or 'files'}: {error.strerror or error}.", BAD)
+    finally:
+        gc.enable()
     sys.exit(code)
 
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Optional
 import typer
 
 from widemargin._version import __version__
+from widemargin.cli.early import work_of
 
-CLICK = typer.BadParameter.__mro__[2]  # what every error of usage is, in any version of typer
+CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # what every error of usage is, in any version of typer
 
 app = typer.Typer(
     name="widemargin",
@@ -99,9 +100,10 @@ def pack(
     json: Json = False,
 ) -> None:
     """Turn files into one memory-mapped store, shuffled once, which trains without parsing."""
-    from widemargin.cli.pack import Packing, pack
-
-    pack(Packing(data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, json))
+    work = work_of("pack")
+    work.pack(
+        work.Packing(data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, json)
+    )
 
 
 @app.command(
@@ -167,10 +169,9 @@ def train(
     json: Json = False,
 ) -> int:
     """Train a linear classifier and save it. More than two classes: one against all."""
-    from widemargin.cli.train import Training, train
-
-    return train(
-        Training(
+    work = work_of("train")
+    return work.train(  # type: ignore[no-any-return]
+        work.Training(
             data, model, test, loss, C, alpha, solver, epochs, tol, batch_size, n_jobs, seed,
             class_weight, n_features, zero_based, intercept, json,
         )
@@ -192,17 +193,13 @@ def predict(
     n_jobs: Threads = None,
 ) -> None:
     """Write the label of each row, one a line. DATA may lack labels; memory stays bounded."""
-    from widemargin.cli.predict import predict
-
-    predict(model, data, output, scores=scores, threads=n_jobs)
+    work_of("predict").predict(model, data, output, scores=scores, threads=n_jobs)
 
 
 @app.command(epilog="Example: widemargin evaluate spam.safetensors test.svm --json")
 def evaluate(model: ModelFile, data: Data, n_jobs: Threads = None, json: Json = False) -> None:
     """Error, precision and recall of each class, and the objective, on labelled data."""
-    from widemargin.cli.evaluate import evaluate
-
-    evaluate(model, data, threads=n_jobs, json=json)
+    work_of("evaluate").evaluate(model, data, threads=n_jobs, json=json)
 
 
 @app.command(epilog="Example: widemargin demo --plot accuracy.png")
@@ -219,9 +216,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """The lecture's table: time, objective, error and gap of each solver on RCV1-like data."""
-    from widemargin.cli.demo import demo
-
-    demo(rows, plot, json=json)
+    work_of("demo").demo(rows, plot, json=json)
 
 
 @app.command(epilog="Example: widemargin bench startup")
@@ -236,6 +231,4 @@ def bench(
     ] = None,
 ) -> int:
     """Run a benchmark of a source checkout, or list them."""
-    from widemargin.cli.bench import bench
-
-    return bench(name, arguments or [])
+    return work_of("bench").bench(name, arguments or [])  # type: ignore[no-any-return]

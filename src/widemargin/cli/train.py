@@ -15,6 +15,7 @@ from widemargin.cli.output import Progress, put_json
 from widemargin.data.dataset import Dataset
 from widemargin.data.dataset import open as open_data
 from widemargin.data.labels import as_numbers
+from widemargin.data.parser import ZeroBased
 from widemargin.data.rows import read_only
 from widemargin.data.samples import Samples, make_samples
 from widemargin.errors import InputError
@@ -99,7 +100,7 @@ def _check(asked: Training) -> None:
 
 
 def load(source: str, asked: Training, n_features: int | None, threads: int) -> Dataset:
-    base = "auto" if asked.zero_based is None else asked.zero_based
+    base: ZeroBased = "auto" if asked.zero_based is None else asked.zero_based
     return open_data(source, zero_based=base, n_features=n_features, threads=threads)
 
 

@@ -155,6 +155,7 @@ def _combined(samples: Samples, alpha: Array, scale: Array, threads: int) -> Arr
         return V
 
     pieces = each(part, ranges(len(alpha), parts), threads)
+    whole: Array = pieces[0]
     for piece in pieces[1:]:
-        pieces[0] += piece
-    return pieces[0]
+        whole += piece
+    return whole
