@@ -1,8 +1,8 @@
 """The commands, run in this process: what they print, write, and answer with."""
 
 import gzip
-import io
 import json
+import os
 import tracemalloc
 
 import numpy as np
@@ -101,10 +101,15 @@ def test_an_online_solver_with_tol_stops_when_it_is_reached(run, data, tmp_path)
 
 
 @pytest.mark.parametrize("how", ["gz", "bz2", "xz", "zst", "stdin", "store"])
-def test_every_form_of_data_gives_the_same_model(run, data, tmp_path, how, monkeypatch):
+def test_every_form_of_data_gives_the_same_model(run, data, tmp_path, how, request, monkeypatch):
     run("train", data, "-m", tmp_path / "plain", "--tol", 1e-9)
     if how == "stdin":
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+        outlet, inlet = os.pipe()
+        os.write(inlet, TEXT.encode())
+        os.close(inlet)
+        stdin = open(outlet)
+        request.addfinalizer(stdin.close)
+        monkeypatch.setattr("sys.stdin", stdin)
         source = "-"
     elif how == "store":
         source = tmp_path / "store"
@@ -204,22 +209,24 @@ def test_evaluate_counts_what_training_counted(run, many, tmp_path):
 def test_equal_numbers_are_one_label_and_unknown_ones_are_refused(run, data, tmp_path):
     run("train", data, "-m", tmp_path / "m")
     (tmp_path / "other").write_text(TEXT.replace("+1 ", "1.0 "))
-    assert json.loads(run("evaluate", tmp_path / "m", tmp_path / "other", "--json")[1])["error"] == 0
+    code, out, _ = run("evaluate", tmp_path / "m", tmp_path / "other", "--json")
+    assert code == 0 and json.loads(out)["error"] == 0.0
     (tmp_path / "other").write_text("+1 1:1\n3 1:1\n")
     refused(run("evaluate", tmp_path / "m", tmp_path / "other"), "'3'", "'-1', '+1'")
 
 
-def test_predict_keeps_its_memory_bounded(run, data, tmp_path):
+def test_predict_keeps_its_memory_bounded(run, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("widemargin.cli.blocks.BLOCK_BYTES", 1 << 20)
     run("train", data, "-m", tmp_path / "m")
     peaks = []
-    for times in (4_000, 16_000):
+    for times in (2_000, 16_000):
         (tmp_path / "long").write_text(TEXT * times)
         tracemalloc.start()
         assert run("predict", tmp_path / "m", tmp_path / "long", "-o", tmp_path / "out")[0] == 0
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert (tmp_path / "out").read_bytes().count(b"\n") == 60 * 16_000
-    assert peaks[1] < 1.3 * peaks[0], peaks
+    assert peaks[1] < 2 * peaks[0], peaks  # of eight times the rows
 
 
 # -- what is refused ---------------------------------------------------------------------------

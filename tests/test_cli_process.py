@@ -40,7 +40,7 @@ def test_an_interrupt_is_one_line_and_leaves_nothing(tmp_path, model):
 
 
 def test_a_broken_pipe_is_quiet(tmp_path, model):
-    (tmp_path / "data").write_text("1:1\n" * 200_000)
+    (tmp_path / "data").write_text("1:1\n" * 9_000_000)  # blocks enough to notice
     process = subprocess.Popen(
         [*COMMAND, "predict", model, tmp_path / "data"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, TypeAlias
 
 import typer
 
 from widemargin._version import __version__
 from widemargin.cli.early import work_of
 
-CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # what every error of usage is, in any version of typer
+Work: TypeAlias = Callable[[], Any]  # done once typer has let go, which handles errors its own way
+CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # every error of usage, whatever version
 
 app = typer.Typer(
     name="widemargin",
@@ -51,13 +53,14 @@ Threads = Annotated[
 def run(arguments: list[str]) -> int:
     """Run the command that the arguments name; its exit code. Errors of usage are ValueErrors."""
     try:
-        return int(app(arguments, prog_name="widemargin", standalone_mode=False) or 0)
+        work = app(arguments, prog_name="widemargin", standalone_mode=False)
     except typer.Exit as done:
         return int(done.exit_code)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except CLICK as error:
         raise ValueError(_usage(error)) from None
+    return int(work() or 0) if callable(work) else int(work or 0)
 
 
 def _usage(error: Any) -> str:
@@ -98,10 +101,10 @@ def pack(
     zero_based: Base = None,
     n_jobs: Threads = None,
     json: Json = False,
-) -> None:
+) -> Work:
     """Turn files into one memory-mapped store, shuffled once, which trains without parsing."""
     work = work_of("pack")
-    work.pack(
+    return lambda: work.pack(
         work.Packing(data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, json)
     )
 
@@ -167,10 +170,10 @@ def train(
     zero_based: Base = None,
     intercept: Annotated[bool, typer.Option(help="Fit an intercept, not penalised.")] = True,
     json: Json = False,
-) -> int:
+) -> Work:
     """Train a linear classifier and save it. More than two classes: one against all."""
     work = work_of("train")
-    return work.train(  # type: ignore[no-any-return]
+    return lambda: work.train(
         work.Training(
             data, model, test, loss, C, alpha, solver, epochs, tol, batch_size, n_jobs, seed,
             class_weight, n_features, zero_based, intercept, json,
@@ -191,15 +194,15 @@ def predict(
         bool, typer.Option("--scores", help="After each label a tab and its score, or scores.")
     ] = False,
     n_jobs: Threads = None,
-) -> None:
+) -> Work:
     """Write the label of each row, one a line. DATA may lack labels; memory stays bounded."""
-    work_of("predict").predict(model, data, output, scores=scores, threads=n_jobs)
+    return lambda: work_of("predict").predict(model, data, output, scores=scores, threads=n_jobs)
 
 
 @app.command(epilog="Example: widemargin evaluate spam.safetensors test.svm --json")
-def evaluate(model: ModelFile, data: Data, n_jobs: Threads = None, json: Json = False) -> None:
+def evaluate(model: ModelFile, data: Data, n_jobs: Threads = None, json: Json = False) -> Work:
     """Error, precision and recall of each class, and the objective, on labelled data."""
-    work_of("evaluate").evaluate(model, data, threads=n_jobs, json=json)
+    return lambda: work_of("evaluate").evaluate(model, data, threads=n_jobs, json=json)
 
 
 @app.command(epilog="Example: widemargin demo --plot accuracy.png")
@@ -214,9 +217,9 @@ def demo(
         typer.Option(metavar="FILE.png", help="Draw time against accuracy (needs matplotlib)."),
     ] = None,
     json: Json = False,
-) -> None:
+) -> Work:
     """The lecture's table: time, objective, error and gap of each solver on RCV1-like data."""
-    work_of("demo").demo(rows, plot, json=json)
+    return lambda: work_of("demo").demo(rows, plot, json=json)
 
 
 @app.command(epilog="Example: widemargin bench startup")
@@ -229,6 +232,6 @@ def bench(
         Optional[list[str]],  # noqa: UP045
         typer.Argument(metavar="[ARGUMENTS]...", help="Handed on, after --."),
     ] = None,
-) -> int:
+) -> Work:
     """Run a benchmark of a source checkout, or list them."""
-    return work_of("bench").bench(name, arguments or [])  # type: ignore[no-any-return]
+    return lambda: work_of("bench").bench(name, arguments or [])

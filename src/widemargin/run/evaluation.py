@@ -139,7 +139,8 @@ def _dual(
             return scaled_conjugates(objective.loss, C, some, scale, alpha[start:stop], t)
 
         penalty = [penalty_conjugate(r, t[k] * v) for k, v in enumerate(columns)]
-        return -np.array(penalty) - np.sum(each(part, ranges(n), threads), axis=0)
+        value: Array = -np.array(penalty) - np.sum(each(part, ranges(n), threads), axis=0)
+        return value
 
     return float(best_on_segment(at, top).sum())
 
@@ -150,12 +151,11 @@ def _combined(samples: Samples, alpha: Array, scale: Array, threads: int) -> Arr
     parts = SUMS if SUMS * room <= n_nonzeros(samples.rows) else 1
 
     def part(start: int, stop: int) -> Array:
-        V = zero_weights(samples)[0]
+        V: Array = zero_weights(samples)[0]
         add_rows(take_samples(samples, start, stop), scale, alpha[start:stop], V)
         return V
 
-    pieces = each(part, ranges(len(alpha), parts), threads)
-    whole: Array = pieces[0]
-    for piece in pieces[1:]:
-        whole += piece
+    whole, *others = each(part, ranges(len(alpha), parts), threads)
+    for piece in others:
+        np.add(whole, piece, out=whole)
     return whole
