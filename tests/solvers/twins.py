@@ -1,4 +1,4 @@
-"""The steps in plain NumPy, dense, one column, one sample at a time, as the docstrings have them."""
+"""The steps in plain NumPy, one column, one sample at a time, as the docstrings have them."""
 
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ def walk(data, objective, schedule, lam, decay, k, step=None):
     for t, i in enumerate(data.order):
         x, y, eta = data.X[i], sign(data.samples, i, k), rate(schedule, t)
         c = share(data.samples, i, k)
-        h = -eta * c * pull(schedule, objective.loss, x, w @ x + b, y)
+        h = -eta * c * pull(schedule, objective.loss, data.samples.rows, i, w @ x + b, y)
         w, b = max(0.0, 1.0 - eta * lam) * w + h * x, b + decay * h
         w = w if step is None else step(t, w, x)
         path.append((w, b))
