@@ -13,7 +13,7 @@ from widemargin.data.samples import Samples
 from widemargin.objective import Objective
 
 S = TypeVar("S")
-BLOCK_ROWS = 256  # rows walked in memory order between two jumps
+BLOCK_ROWS = 1024  # rows walked in memory order between two jumps, each of which costs a stall
 SMALL = 100_000  # up to this many rows the full shuffle costs nothing
 
 

@@ -14,7 +14,7 @@ from widemargin.errors import Diverged
 from widemargin.objective import Objective, primal
 from widemargin.solvers.steps import stated_lam
 
-TRIAL_ROWS = 2000
+TRIAL_ROWS = 2000  # and steps
 FACTOR = 2.0
 MOST_TRIALS = 40
 
@@ -22,10 +22,10 @@ MOST_TRIALS = 40
 def trial_eta0(
     solver: Any, objective: Objective, samples: Samples, rng: np.random.Generator
 ) -> float:
-    """The η₀ whose one pass over a subsample ends lowest, on a grid of factor 2.
+    """The η₀ whose TRIAL_ROWS steps on a subsample end lowest, on a grid of factor 2.
 
     `solver` has a `schedule` with an eta0 and a `lam`. The search starts at 1 / mean ‖x‖² and
-    walks the grid downhill until the objective of the subsample rises again; a pass that diverges
+    walks the grid downhill until the objective of the subsample rises again; a trial that diverges
     counts as +∞. Only rates with λ η₀ < 1 are tried. One rate serves all columns. Bottou,
     Stochastic gradient descent tricks, 2012, section 5.2.
     """
@@ -33,7 +33,7 @@ def trial_eta0(
     part = subsample(samples, rng)
     n = n_rows(part.rows)
     small = objective._replace(C=1.0 / (lam * n)) if lam > 0.0 else objective
-    order = np.arange(n)
+    order = np.resize(np.arange(n), max(n, TRIAL_ROWS))  # small data are passed over again
 
     def after(eta0: float) -> float:
         trial = replace(solver, schedule=solver.schedule._replace(eta0=eta0), lam=lam, clip=True)
