@@ -24,7 +24,8 @@ from widemargin.data.synthetic import N_TEST, N_TRAIN, Corpus
 from widemargin.losses import Hinge
 from widemargin.objective import Objective
 from widemargin.run.evaluation import evaluate
-from widemargin.run.fit import fit_dual, fit_online
+from widemargin.run.fit import fit_dual
+from widemargin.run.online import fit_online
 from widemargin.run.solve import SOLVERS, Plan
 from widemargin.scores import error_of, scores
 from widemargin.threads import cores

@@ -75,9 +75,15 @@ class Dataset:
         return values
 
 
-def open(path: str | os.PathLike[str], *, zero_based: ZeroBased = "auto",
-         n_features: int | None = None, dtype: DTypeLike | None = None,
-         unlabelled: bool = False, threads: int | None = None) -> Dataset:
+def open(
+    path: str | os.PathLike[str],
+    *,
+    zero_based: ZeroBased = "auto",
+    n_features: int | None = None,
+    dtype: DTypeLike | None = None,
+    unlabelled: bool = False,
+    threads: int | None = None,
+) -> Dataset:
     """The data set at a path: an svmlight file, plain or compressed, "-", or a packed store.
 
     >>> data = open("train.svm.gz")                     # doctest: +SKIP
@@ -86,8 +92,14 @@ def open(path: str | os.PathLike[str], *, zero_based: ZeroBased = "auto",
     name = os.fspath(path)
     if store.is_store(name):
         return _from_store(name, n_features, dtype)
-    data = svmlight.read(name, zero_based=zero_based, n_features=n_features,
-                         dtype=dtype or np.float32, unlabelled=unlabelled, threads=threads)
+    data = svmlight.read(
+        name,
+        zero_based=zero_based,
+        n_features=n_features,
+        dtype=dtype or np.float32,
+        unlabelled=unlabelled,
+        threads=threads,
+    )
     return Dataset(data.rows, data.codes, data.label_names, name, data.zero_based)
 
 

@@ -26,8 +26,9 @@ class Fault(Exception):
         self.code, self.position = code, position
 
 
-def explain(fault: Fault, text: NDArray[np.uint8], path: str, line: int,
-            rule: kernels.Rule) -> InputError:
+def explain(
+    fault: Fault, text: NDArray[np.uint8], path: str, line: int, rule: kernels.Rule
+) -> InputError:
     """FILE:LINE:COLUMN: found …; accepted …; do …; line is the count of lines before the text."""
     p = fault.position
     token = token_at(text, p)

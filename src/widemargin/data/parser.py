@@ -44,9 +44,15 @@ class Part(NamedTuple):
     zero: bool  # an index 0 was met in a file read as 1-based
 
 
-def options(*, zero_based: ZeroBased = "auto", n_features: int | None = None,
-            unlabelled: bool = False, dtype: DTypeLike = np.float32,
-            threads: int | None = None, chunk_bytes: int = CHUNK) -> Options:
+def options(
+    *,
+    zero_based: ZeroBased = "auto",
+    n_features: int | None = None,
+    unlabelled: bool = False,
+    dtype: DTypeLike = np.float32,
+    threads: int | None = None,
+    chunk_bytes: int = CHUNK,
+) -> Options:
     """Checked options; threads=None is one thread per core that this process may use."""
     if zero_based not in (True, False, "auto"):
         raise ValueError(f"zero_based={zero_based!r} is unknown. Choose from: True, False, 'auto'.")
@@ -140,8 +146,9 @@ def target(chunks: Iterable[Chunk], dtype: DTypeLike) -> kernels.Target:
     rows = sum(chunk.rows for chunk in chunks)
     indptr = np.empty(rows + 1, np.int64)
     indptr[0] = 0
-    return kernels.Target(np.empty(entries, dtype), np.empty(entries, np.uint32), indptr,
-                          np.empty(rows, np.int32))
+    return kernels.Target(
+        np.empty(entries, dtype), np.empty(entries, np.uint32), indptr, np.empty(rows, np.int32)
+    )
 
 
 def room_of(chunks: Iterable[Chunk]) -> Iterator[kernels.Room]:
@@ -152,8 +159,9 @@ def room_of(chunks: Iterable[Chunk]) -> Iterator[kernels.Room]:
         k, r = k + chunk.entries, r + chunk.rows
 
 
-def parse_chunk(text: Bytes, chunk: Chunk, rule: kernels.Rule, out: kernels.Target,
-                room: kernels.Room) -> Parsed:
+def parse_chunk(
+    text: Bytes, chunk: Chunk, rule: kernels.Rule, out: kernels.Target, room: kernels.Room
+) -> Parsed:
     """One thread's work; raises the chunk's earliest Fault."""
     slots = np.full(1 << (2 * chunk.rows).bit_length(), -1, np.int32)
     labels = kernels.Labels(slots, np.empty((chunk.rows, 2), np.int64))
@@ -190,8 +198,15 @@ def gathered(out: kernels.Target, rooms: list[kernels.Room], done: list[Parsed])
         k, r = k + entries, r + rows
     high = max((place.high for place, _ in done), default=-1)
     zero = any(place.zero for place, _ in done)
-    return Part(out.values[:k], out.indices[:k], out.indptr[: r + 1], out.codes[:r],
-                tuple(table), high, zero)
+    return Part(
+        out.values[:k],
+        out.indices[:k],
+        out.indptr[: r + 1],
+        out.codes[:r],
+        tuple(table),
+        high,
+        zero,
+    )
 
 
 def joined(parts: list[Part], choice: Options) -> Part:

@@ -14,7 +14,7 @@ import numpy as np
 from numba.core import types
 from numpy.typing import NDArray
 
-from widemargin._jit import compiled_as, fast_kernel, kernel
+from widemargin._jit import compiled_as, fast_kernel, lean_kernel
 
 Array: TypeAlias = NDArray[Any]
 
@@ -158,13 +158,13 @@ def axpy(g: float, x: Any, w: Array) -> None:
         w += g * x
 
 
-@kernel
+@lean_kernel
 def _axpy_sparse(g: float, xs: Array, js: Array, w: Array) -> None:
     for k in range(xs.size):
         w[js[k]] += g * xs[k]
 
 
-@kernel
+@lean_kernel
 def _axpy_dense(g: float, x: Array, w: Array) -> None:
     for j in range(x.size):
         w[j] += g * x[j]
@@ -233,6 +233,30 @@ def _squared_norm_of(x: Any) -> Any:
     return lambda x: _squared_norm(x)
 
 
+def n_entries(x: Any) -> int:
+    """How many entries of a row are held: its nonzeros if sparse, all if dense."""
+    return int((x[0] if isinstance(x, tuple) else x).size)
+
+
+@compiled_as(n_entries)
+def _n_entries(x: Any) -> Any:
+    if isinstance(x, types.BaseTuple):
+        return lambda x: x[0].size
+    return lambda x: x.size
+
+
+def entry(x: Any, k: int) -> Any:
+    """(column, value) of the k-th entry that a row holds."""
+    return (x[1][k], x[0][k]) if isinstance(x, tuple) else (k, x[k])
+
+
+@compiled_as(entry)
+def _entry(x: Any, k: Any) -> Any:
+    if isinstance(x, types.BaseTuple):
+        return lambda x, k: (x[1][k], np.float64(x[0][k]))
+    return lambda x, k: (k, np.float64(x[k]))
+
+
 # -- all columns of a row of weights at once --------------------------------------------------
 
 
@@ -282,7 +306,7 @@ def axpys(g: Array, x: Any, W: Array) -> None:
         W += np.outer(x, g)
 
 
-@kernel
+@lean_kernel
 def _axpys_sparse(g: Array, xs: Array, js: Array, W: Array) -> None:
     for k in range(xs.size):
         x, j = np.float64(xs[k]), js[k]
@@ -290,7 +314,7 @@ def _axpys_sparse(g: Array, xs: Array, js: Array, W: Array) -> None:
             W[j, c] += g[c] * x
 
 
-@kernel
+@lean_kernel
 def _axpys_dense(g: Array, x: Array, W: Array) -> None:
     for j in range(x.size):
         v = np.float64(x[j])

@@ -35,8 +35,12 @@ FORMAT, VERSION = "widemargin-store", 1
 META = "meta.json"
 BLOCK_ROWS = 1024  # rows that are shuffled, and later leased, as one
 STRETCH = 1 << 24  # entries hashed and checked at once
-ARRAYS = {"indices": ("uint32",), "values": ("float32", "float64"), "indptr": ("int64",),
-          "labels": ("int32",)}
+ARRAYS = {
+    "indices": ("uint32",),
+    "values": ("float32", "float64"),
+    "indptr": ("int64",),
+    "labels": ("int32",),
+}
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
@@ -49,25 +53,45 @@ class Store(NamedTuple):
     meta: dict[str, Any]
 
 
-def pack(sources: Sequence[PathLike], folder: PathLike, *, seed: int = 0,
-         dtype: DTypeLike = np.float32, block_rows: int = BLOCK_ROWS, shuffle: bool = True,
-         overwrite: bool = False, zero_based: ZeroBased = "auto", n_features: int | None = None,
-         threads: int | None = None) -> Store:
+def pack(
+    sources: Sequence[PathLike],
+    folder: PathLike,
+    *,
+    seed: int = 0,
+    dtype: DTypeLike = np.float32,
+    block_rows: int = BLOCK_ROWS,
+    shuffle: bool = True,
+    overwrite: bool = False,
+    zero_based: ZeroBased = "auto",
+    n_features: int | None = None,
+    threads: int | None = None,
+) -> Store:
     """Read svmlight sources one after the other and write their rows, shuffled, as one store."""
     if block_rows < 1:
         raise ValueError(f"block_rows={block_rows} must be at least 1.")
     target = Path(folder)
     _refuse_to_lose(target, overwrite)
-    data = merged([read(source, dtype=dtype, zero_based=zero_based, n_features=n_features,
-                        threads=threads) for source in sources])
+    data = merged(
+        [
+            read(source, dtype=dtype, zero_based=zero_based, n_features=n_features, threads=threads)
+            for source in sources
+        ]
+    )
     n = len(data.codes)
     order = np.random.default_rng(seed).permutation(n) if shuffle else np.arange(n)
     with _made_whole(target, overwrite) as draft:
         _write_rows(draft, data, order)
         digest = digest_of(_arrays(draft))
-        _write_meta(draft, data, digest, {
-            "block_rows": block_rows, "seed": seed if shuffle else None,
-            "sources": [os.fspath(source) for source in sources]})
+        _write_meta(
+            draft,
+            data,
+            digest,
+            {
+                "block_rows": block_rows,
+                "seed": seed if shuffle else None,
+                "sources": [os.fspath(source) for source in sources],
+            },
+        )
     return open_store(target)
 
 
@@ -120,15 +144,21 @@ def _refuse_to_lose(target: Path, overwrite: bool) -> None:
     """Only a store is ever replaced, and only if asked."""
     if not os.path.lexists(target):
         if not target.absolute().parent.is_dir():
-            raise InputError(f"{target}: found no folder {target.absolute().parent} to write into; "
-                             "accepted: an existing parent folder; make it first.")
+            raise InputError(
+                f"{target}: found no folder {target.absolute().parent} to write into; "
+                "accepted: an existing parent folder; make it first."
+            )
         return
     if not overwrite:
-        raise InputError(f"{target}: found something of that name; accepted: a new name; "
-                         "choose another or pass overwrite=True (--overwrite).")
+        raise InputError(
+            f"{target}: found something of that name; accepted: a new name; "
+            "choose another or pass overwrite=True (--overwrite)."
+        )
     if not (target / META).is_file():
-        raise InputError(f"{target}: found something that is not a packed store; accepted: only "
-                         "a store is overwritten; choose another name.")
+        raise InputError(
+            f"{target}: found something that is not a packed store; accepted: only "
+            "a store is overwritten; choose another name."
+        )
 
 
 @contextmanager
@@ -148,8 +178,10 @@ def _made_whole(target: Path, overwrite: bool) -> Iterator[Path]:
         os.rename(draft, target)
         _flush(target.absolute().parent)
     except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}; free space or "
-                         "choose another place.") from None
+        raise InputError(
+            f"{target}: cannot be written: {error.strerror or error}; free space or "
+            "choose another place."
+        ) from None
     finally:
         if old.exists() and not target.exists():
             os.rename(old, target)
@@ -214,8 +246,10 @@ def is_store(folder: PathLike) -> bool:
 
 
 def damaged(path: Path, found: str) -> InputError:
-    return InputError(f"{path}: found {found}; accepted: a store as widemargin pack writes it; "
-                      "pack the data again.")
+    return InputError(
+        f"{path}: found {found}; accepted: a store as widemargin pack writes it; "
+        "pack the data again."
+    )
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -229,8 +263,10 @@ def _read_meta(path: Path) -> dict[str, Any]:
     if type(version) is not int or version < 1:
         raise damaged(path / META, f"version {version!r}")
     if version > VERSION:
-        raise InputError(f"{path / META}: found version {version}; accepted: up to {VERSION}; "
-                         "update widemargin or pack the data again.")
+        raise InputError(
+            f"{path / META}: found version {version}; accepted: up to {VERSION}; "
+            "update widemargin or pack the data again."
+        )
     return meta
 
 

@@ -8,8 +8,9 @@ from widemargin._jit import lean_kernel
 
 
 @lean_kernel
-def gather_rows(order: Any, indptr: Any, indices: Any, values: Any, out_indices: Any,
-                out_values: Any) -> None:
+def gather_rows(
+    order: Any, indptr: Any, indices: Any, values: Any, out_indices: Any, out_values: Any
+) -> None:
     """Rows order[0], order[1], ... of a CSR matrix, one after the other, into the out arrays."""
     k = 0
     for i in order:

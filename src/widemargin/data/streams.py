@@ -148,8 +148,9 @@ def plain_pieces(stream: Any, block_bytes: int) -> Iterator[bytes]:
 def texts(stream: Any, kind: str, path: str, block_bytes: int) -> Iterator[Text]:
     """Blocks of whole lines, of block_bytes or as many more as the line at the end needs."""
     whole = plain_pieces(stream, block_bytes) if kind == "plain" else decompressed(stream, kind)
-    pieces = (piece[i : i + block_bytes] for piece in whole
-              for i in range(0, len(piece), block_bytes))
+    pieces = (
+        piece[i : i + block_bytes] for piece in whole for i in range(0, len(piece), block_bytes)
+    )
     held: list[bytes] = []
     size = line = 0
     damage = None

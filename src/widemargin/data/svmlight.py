@@ -72,8 +72,9 @@ def _whole(text: NDArray[np.uint8], name: str, choice: Options) -> Part:
     return part
 
 
-def read_blocks(path: str | os.PathLike[str], *, block_bytes: int = BLOCK,
-                **how: Any) -> Iterator[Svmlight]:
+def read_blocks(
+    path: str | os.PathLike[str], *, block_bytes: int = BLOCK, **how: Any
+) -> Iterator[Svmlight]:
     """Consecutive blocks of rows, each as `read` gives it, in bounded memory.
 
     Codes and names are the block's own, and so is n_features unless it is given. With
@@ -89,8 +90,9 @@ def read_blocks(path: str | os.PathLike[str], *, block_bytes: int = BLOCK,
         raise _empty(name)
 
 
-def _parts(stream: Any, kind: str, name: str, block_bytes: int, choice: Options,
-           settle: bool = False) -> Iterator[Part]:
+def _parts(
+    stream: Any, kind: str, name: str, block_bytes: int, choice: Options, settle: bool = False
+) -> Iterator[Part]:
     """The parsed blocks that hold rows; if asked, the first of them settles zero_based="auto"."""
     settle = choice.zero_based == "auto" and (settle or choice.n_features is not None)
     for text in ahead(texts(stream, kind, name, block_bytes)):
@@ -137,8 +139,17 @@ def merged(pieces: list[Svmlight]) -> Svmlight:
         late = zero_based and not piece.zero_based
         rows = piece.rows
         indices = rows.indices + np.uint32(1) if late else rows.indices
-        parts.append(Part(rows.values, indices, rows.indptr, piece.codes, piece.label_names,
-                          piece.n_features + late, False))
+        parts.append(
+            Part(
+                rows.values,
+                indices,
+                rows.indptr,
+                piece.codes,
+                piece.label_names,
+                piece.n_features + late,
+                False,
+            )
+        )
     choice = options(dtype=pieces[0].rows.values.dtype)
     whole = _finished(joined(parts, choice), choice)
     return whole._replace(zero_based=zero_based)

@@ -111,8 +111,9 @@ def line_end(text: Any, p: int, stop: int) -> int:
 
 
 @lean_kernel
-def simple_entries(text: Any, p: int, limit: int, rule: Rule, out: Target, room: int, j: Any,
-                   k: int) -> tuple[int, Any, int]:
+def simple_entries(
+    text: Any, p: int, limit: int, rule: Rule, out: Target, room: int, j: Any, k: int
+) -> tuple[int, Any, int]:
     """Entries of the plain form `12:-3.45 `, as many as follow; stops before any other.
 
     Returns the next position (the newline, if the row ends there), index and entry. One mask
@@ -130,12 +131,25 @@ def simple_entries(text: Any, p: int, limit: int, rule: Rule, out: Target, room:
             if byte(text, p + b) == POINT:
                 ends = ends & (ends - ONE)
                 e = trailing_zeros(ends)
-            mantissa, digits = decimal(load64(text, p + q), b - q, load64(text, p + b + 1),
-                                       load64(text, p + b + 9), e - b - 1)
+            mantissa, digits = decimal(
+                load64(text, p + q),
+                b - q,
+                load64(text, p + b + 1),
+                load64(text, p + b + 9),
+                e - b - 1,
+            )
             after = byte(text, p + e)
             index = np.int64(first_digits(load64(text, p + s), a - s))
-            if (a - s < 1 or a - s > 8 or byte(text, p + a) != COLON_SIGN or digits < 0 or e > 63
-                    or index <= j or index > rule.last or (after != SPACE and after != NEWLINE)):
+            if (
+                a - s < 1
+                or a - s > 8
+                or byte(text, p + a) != COLON_SIGN
+                or digits < 0
+                or e > 63
+                or index <= j
+                or index > rule.last
+                or (after != SPACE and after != NEWLINE)
+            ):
                 break
             value = np.float64(np.int64(mantissa)) / POWERS[np.uint64(digits)]
             out.indices[np.uint64(k)] = index - rule.base
@@ -169,8 +183,9 @@ def decimal(head: Any, whole: int, part: Any, more: Any, digits: int) -> tuple[A
 
 
 @lean_kernel
-def any_entry(text: Any, p: int, stop: int, rule: Rule, j: int, out: Target,
-              k: int) -> tuple[int, int, int]:
+def any_entry(
+    text: Any, p: int, stop: int, rule: Rule, j: int, out: Target, k: int
+) -> tuple[int, int, int]:
     """One entry byte by byte: (code, next position or place of the fault, index)."""
     index, q = 0, p
     while q < stop and 48 <= text[q] <= 57 and index <= LARGEST_INDEX:
@@ -210,8 +225,9 @@ def skip_qid(text: Any, p: int, stop: int) -> tuple[int, int]:
 
 
 @lean_kernel
-def entries(text: Any, p: int, stop: int, rule: Rule, out: Target, k: int,
-            room: int) -> tuple[int, int, int, int]:
+def entries(
+    text: Any, p: int, stop: int, rule: Rule, out: Target, k: int, room: int
+) -> tuple[int, int, int, int]:
     """The entries of one row, up to its newline or comment: (code, position, k, last index)."""
     code, p = skip_qid(text, skip_spaces(text, p, stop), stop)
     j = rule.below
@@ -278,8 +294,9 @@ def next_row(text: Any, p: int, stop: int) -> int:
 
 
 @lean_kernel
-def parse(text: Any, start: int, stop: int, rule: Rule, out: Target, labels: Labels,
-          room: Room) -> Place:
+def parse(
+    text: Any, start: int, stop: int, rule: Rule, out: Target, labels: Labels, room: Room
+) -> Place:
     """The rows of the whole lines text[start:stop], written into the room they have in out."""
     n: Any = np.int64(0)  # typed: a literal 0 would have label_code compiled twice
     code, high, zero = OK, -1, False

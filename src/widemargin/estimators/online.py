@@ -79,9 +79,7 @@ def split_of(est: Any, samples: Samples) -> Split:
     """Hold out `validation_fraction` of the rows, stratified, if the estimator stops early."""
     if not est.early_stopping:
         return Split(None, None)
-    cv = StratifiedShuffleSplit(
-        test_size=est.validation_fraction, random_state=est.random_state
-    )
+    cv = StratifiedShuffleSplit(test_size=est.validation_fraction, random_state=est.random_state)
     train, held_out = next(cv.split(np.zeros((len(samples.codes), 1)), samples.codes))
     if not len(train) or not len(held_out):
         raise ValueError(
@@ -245,7 +243,10 @@ def partial_fit_online(
     samples = checked_samples(est, X, y, classes, sample_weight)
     known = not first and hasattr(est, "coef_")
     start = start_state(
-        est, samples, est.coef_ if known else None, est.intercept_ if known else None,
+        est,
+        samples,
+        est.coef_ if known else None,
+        est.intercept_ if known else None,
         int(est.t_) - 1 if known else 0,
     )
     rng = generator(est)

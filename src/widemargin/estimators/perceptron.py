@@ -28,7 +28,7 @@ from widemargin.solvers.steps import State, intercept_decay
 from widemargin.solvers.truncated import Truncated, truncated_state
 
 
-class Perceptron(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Perceptron(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     """w ← w + η yᵢ xᵢ for every sample on the wrong side, η = eta0, from w = 0.
 
     Without a penalty the loop ends at the first epoch without a mistake, when nothing would
@@ -98,16 +98,20 @@ class Perceptron(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):  # type
         self.class_weight = class_weight
         self.warm_start = warm_start
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, coef_init: Any = None, intercept_init: Any = None,
+        self,
+        X: Any,
+        y: Any,
+        coef_init: Any = None,
+        intercept_init: Any = None,
         sample_weight: Any = None,
     ) -> Perceptron:
         """Learn from X (n, d) and y (n,); coef_init (K, d) and intercept_init (K,) warm-start."""
         fit_online(self, plan_of, X, y, coef_init, intercept_init, sample_weight)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> Perceptron:

@@ -43,7 +43,7 @@ def _has_probabilities(est: Any) -> bool:
     return True
 
 
-class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     """Linear classifiers by stochastic gradient descent, with scikit-learn's parameters.
 
         min_{w, b}  C Σᵢ sᵢ ℓ(wᵀxᵢ + b; yᵢ) + r(w),     C = 1 / (alpha n)
@@ -146,9 +146,13 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):  # t
         self.average = average
         self.batch_size = batch_size
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, coef_init: Any = None, intercept_init: Any = None,
+        self,
+        X: Any,
+        y: Any,
+        coef_init: Any = None,
+        intercept_init: Any = None,
         sample_weight: Any = None,
     ) -> SGDClassifier:
         """Learn from X (n, d) and y (n,); coef_init (K, d) and intercept_init (K,) warm-start.
@@ -168,7 +172,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):  # t
             )
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> SGDClassifier:
@@ -183,7 +187,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):  # t
         partial_fit_online(self, plan_of, X, y, classes, sample_weight)
         return self
 
-    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Any:
         """P(class | x) of shape (n, n_classes), for the log loss and modified Huber alone.
 
@@ -201,7 +205,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):  # t
         P[P.sum(axis=1) == 0.0] = 1.0
         return P / P.sum(axis=1, keepdims=True)
 
-    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Any:
         """The logarithm of `predict_proba`; −∞ where modified Huber is certain."""
         return np.log(self.predict_proba(X))

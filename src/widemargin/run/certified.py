@@ -16,7 +16,7 @@ from widemargin.run.serial import Solver, serial
 S = TypeVar("S", bound=Any)
 SAFETY = 0.8  # certify when the predicted gap is below this share of what is asked
 AT_LEAST_EVERY = 20  # epochs between two certificates
-FIRST_RATIO = 0.3  # gap after an epoch / rise of the dual in it, before one was measured
+FIRST_RATIO = 0.08  # gap after an epoch / rise of the dual in it, before one was measured
 
 
 class Certifying(Solver[S], Protocol[S]):

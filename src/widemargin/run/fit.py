@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from widemargin.data.rows import Array
+from widemargin.data.rows import Array, n_rows
 from widemargin.data.samples import Samples
-from widemargin.objective import Certificate, Objective
+from widemargin.objective import Certificate, Objective, certify
 from widemargin.run.certified import certified
-from widemargin.run.evaluation import evaluate
-from widemargin.run.serial import Solver, serial
+from widemargin.run.serial import serial
 from widemargin.solvers.dual import DualCoordinateDescent
+from widemargin.solvers.newton import FiniteNewton
+from widemargin.solvers.primal_cd import PrimalCoordinateDescent, by_columns
 
 Row: TypeAlias = dict[str, float]  # epoch, seconds, objective, gap; NaN where not measured
 Progress: TypeAlias = Callable[[Row], None]
+
+CERTIFY_EVERY = 4  # primal descent: a certificate after a quarter more epochs than before
 
 
 class Fitted(NamedTuple):
@@ -63,41 +66,50 @@ def fit_dual(
     return Fitted(step.state.W, step.state.b, step.certificate, history, step.epoch, step.solved)
 
 
-def fit_online(
-    solver: Solver[Any],
+def fit_newton(
+    objective: Objective, samples: Samples, *, max_epochs: int, progress: Progress | None = None
+) -> Fitted:
+    """Finite Newton until its active sets stand still: the optimum, to rounding."""
+    solver = FiniteNewton()
+    state, began = solver.init(objective, samples), time.perf_counter()
+    history: list[Row] = []
+    for epoch in range(1, max_epochs + 1):
+        state = solver.step(objective, samples, state)
+        done = not state.live.any() or epoch == max_epochs
+        proof = certify(objective, samples, state.W, state.b) if done else None
+        history.append(history_row(epoch, time.perf_counter() - began, proof))
+        if progress is not None:
+            progress(history[-1])
+        if proof is not None:
+            break
+    assert proof is not None, "the last step has a certificate"
+    return Fitted(state.W, state.b, proof, history, epoch, not state.live.any())
+
+
+def fit_primal_cd(
     objective: Objective,
     samples: Samples,
     *,
-    epochs: int,
+    tol: float,
+    max_epochs: int,
     rng: np.random.Generator,
-    tol: float | None = None,
-    settled: Callable[[Any], bool] | None = None,
     progress: Progress | None = None,
-    threads: int = 1,
 ) -> Fitted:
-    """Epochs of a primal solver, then the certificate of the weights that it ends with.
-
-    With `tol`, a certificate is taken after every epoch (outside the seconds of the history),
-    and the fit ends once its relative gap is at most tol. `settled` tells from a state that
-    further epochs would change nothing.
-    """
-    history: list[Row] = []
-    seconds, began = 0.0, time.perf_counter()
-    for epoch, state in enumerate(serial(solver, objective, samples, rng), 1):
-        seconds += time.perf_counter() - began
-        done = epoch >= epochs or (settled is not None and settled(state))
-        seen = None
-        if done or tol is not None:
-            seen = evaluate(objective, samples, state.W, state.b, threads=threads)
-        history.append(history_row(epoch, seconds, seen.certificate if seen else None))
+    """Primal coordinate descent (L1) until the relative duality gap is at most tol."""
+    columns = by_columns(samples.rows)
+    states = serial(
+        PrimalCoordinateDescent(columns), objective, samples, rng, among=np.arange(n_rows(columns))
+    )
+    began, due, history = time.perf_counter(), 1, list[Row]()
+    for epoch, state in enumerate(states, 1):
+        proof = None
+        if epoch >= min(due, max_epochs):
+            proof = certify(objective, samples, state.W, state.b)
+            due = epoch + 1 + epoch // CERTIFY_EVERY
+        history.append(history_row(epoch, time.perf_counter() - began, proof))
         if progress is not None:
             progress(history[-1])
-        close = seen is not None and seen.certificate.relative_gap <= (tol or 0.0)
-        if seen is not None and (done or close):
-            solved = tol is None or close
-            return Fitted(
-                state.W, state.b, seen.certificate, history, epoch, solved, seen.scores
-            )
-        began = time.perf_counter()
-    raise ValueError(f"epochs={epochs} must be at least 1.")
-
+        if proof is not None and (proof.relative_gap <= tol or epoch >= max_epochs):
+            break
+    assert proof is not None, "the last epoch has a certificate"
+    return Fitted(state.W, state.b, proof, history, epoch, proof.relative_gap <= tol)

@@ -14,7 +14,8 @@ from widemargin.errors import choose, listing
 from widemargin.losses import LOSSES, Loss
 from widemargin.objective import Objective
 from widemargin.penalties import L2, NoPenalty, Penalty
-from widemargin.run.fit import Fitted, Progress, fit_dual, fit_online
+from widemargin.run.fit import Fitted, Progress, fit_dual
+from widemargin.run.online import fit_online
 from widemargin.run.serial import Solver
 from widemargin.schedules import Averaged, Optimal
 from widemargin.solvers.asgd import Asgd

@@ -101,9 +101,7 @@ class Batch:
     ) -> BatchState:
         now = copied(state)
         G, h = np.empty_like(now.walk), np.empty_like(now.b)
-        sums = batch_gradient(
-            objective.loss, objective.C, samples, now.walk, now.walk_b, G, h
-        )
+        sums = batch_gradient(objective.loss, objective.C, samples, now.walk, now.walk_b, G, h)
         with np.errstate(over="ignore", invalid="ignore"):
             f = objective.C * sums + penalties(objective.penalty, now.walk, h.size)
             G += penalty_slope(objective.penalty, now.walk)

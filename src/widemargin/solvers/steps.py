@@ -70,9 +70,7 @@ def first_state(samples: Samples) -> State:
 
 def copied(state: Any) -> Any:
     """The state with arrays of its own, W in the order that kernels are compiled for."""
-    return type(state)(
-        *[np.array(a, order="C") if isinstance(a, np.ndarray) else a for a in state]
-    )
+    return type(state)(*[np.array(a, order="C") if isinstance(a, np.ndarray) else a for a in state])
 
 
 def refuse_penalty(solver: str, penalty: Penalty, accepted: tuple[type[Any], ...]) -> None:
@@ -123,5 +121,3 @@ def epoch_number(t: int, steps: int) -> int:
 def stated_lam(lam: float | None, objective: Objective, samples: Samples) -> float:
     """λ as the solver was given it, else 1 / (C n)."""
     return lam_of(objective, n_rows(samples.rows)) if lam is None else lam
-
-

@@ -159,7 +159,12 @@ class Truncated:
             refuse_long_step(step.lam, self.schedule)
         after = copied(state)
         t = truncated_epoch(
-            objective.loss, self.schedule, step, samples, order, as_matrices(after),
+            objective.loss,
+            self.schedule,
+            step,
+            samples,
+            order,
+            as_matrices(after),
             self.average_from,
         )
         epoch = epoch_number(state.t, order.size)

@@ -1,0 +1,109 @@
+"""What the estimators share: checked data in, weights and certificate out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_random_state, validate_data
+
+from widemargin.data.checks import look
+from widemargin.data.rows import Array, Dense, Rows, as_rows
+from widemargin.data.samples import Samples, make_samples
+from widemargin.run.fit import Fitted
+
+
+def checked_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, Any, Array]:
+    """(rows, X as checked, y as checked); nothing is copied that is numeric CSR or an array."""
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        reset=reset,
+        accept_sparse="csr",
+        accept_large_sparse=True,
+        dtype=[np.float64, np.float32],
+    )
+    check_classification_targets(y)
+    return checked_sparse(X), X, y
+
+
+def checked_sparse(X: Any) -> Rows:
+    """Rows of checked X; the kernels trust column indices, so they are looked at once.
+
+    Rows that name a column twice are summed, in a copy. Raises ValueError where an index lies
+    outside the matrix or the row pointers do not fit.
+    """
+    rows = as_rows(X)
+    if isinstance(rows, Dense):
+        return rows
+    found = look(rows)
+    if not found.ends:
+        raise ValueError(
+            f"X.indptr must rise from 0 to {len(rows.indices)}, the number of entries, got "
+            f"{rows.indptr[0]} to {rows.indptr[-1]}. Build the matrix again from its source."
+        )
+    if found.top >= rows.n_features:
+        raise ValueError(
+            f"X has a column index outside its {rows.n_features} columns (as unsigned: "
+            f"{found.top}). Column indices must be 0 … n_features − 1. Build the matrix again "
+            "from its source."
+        )
+    if found.repeats:
+        X = X.copy()
+        X.sum_duplicates()
+        rows = as_rows(X)
+    return rows
+
+
+def samples_of(rows: Rows, y: Array, sample_weight: Any, X: Any, class_weight: Any) -> Any:
+    """(Samples, classes) of checked data; at least two classes must carry weight."""
+    classes, codes = classes_and_codes(y)
+    weight = None
+    if sample_weight is not None:
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        present = np.unique(codes[weight > 0.0])
+    else:
+        present = np.arange(len(classes))
+    if len(present) < 2:
+        seen = ", ".join(repr(c) for c in classes[present].tolist()) or "none"
+        raise ValueError(
+            "The data must hold samples of at least two classes (with weight > 0), "
+            f"got {len(present)} class: {seen}. Add samples of another class."
+        )
+    per_class = None
+    if class_weight is not None:
+        per_class = compute_class_weight(class_weight, classes=classes, y=y)
+    return make_samples(rows, codes, len(classes), weight, per_class), classes
+
+
+def classes_and_codes(y: Array) -> tuple[Array, Array]:
+    """np.unique(y, return_inverse=True), without a sort where labels are few small integers."""
+    if y.dtype.kind in "iub" and y.size:
+        low, high = int(y.min()), int(y.max())
+        if high - low < 65536:
+            counts = np.bincount((y - low).astype(np.int64, copy=False))
+            present = np.flatnonzero(counts)
+            table = np.zeros(len(counts), np.int32)
+            table[present] = np.arange(len(present), dtype=np.int32)
+            return (present + low).astype(y.dtype), table[(y - low).astype(np.int64, copy=False)]
+    classes, codes = np.unique(y, return_inverse=True)
+    return classes, codes.astype(np.int32)
+
+
+def generator(random_state: Any) -> np.random.Generator:
+    """A NumPy generator drawn from scikit-learn's random_state."""
+    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+
+
+def keep_fit(estimator: Any, fitted: Fitted, samples: Samples) -> None:
+    """Set coef_, intercept_, certificate_, history_, n_iter_ from a fit."""
+    K = fitted.b.size
+    W = fitted.W.reshape(-1, K)
+    estimator.coef_ = np.ascontiguousarray(W.T)
+    estimator.intercept_ = fitted.b.copy()
+    estimator.certificate_ = fitted.certificate
+    estimator.history_ = fitted.history
+    estimator.n_iter_ = int(fitted.epochs)

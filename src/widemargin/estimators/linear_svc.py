@@ -1,0 +1,188 @@
+"""LinearSVC: scikit-learn's contract over the certified solvers."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from widemargin.data.rows import n_features
+from widemargin.data.samples import Samples
+from widemargin.estimators._common import checked_rows, generator, keep_fit, samples_of
+from widemargin.losses import Hinge, Loss, SquaredHinge
+from widemargin.objective import Objective
+from widemargin.penalties import L1, L2, Penalty
+from widemargin.run.fit import Fitted, fit_dual, fit_newton, fit_primal_cd
+
+FEW_FEATURES = 256  # up to here Newton's d × d systems beat coordinate steps
+LOSSES: dict[str, Loss] = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
+PENALTIES: dict[str, Penalty] = {"l1": L1(), "l2": L2()}
+
+
+class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
+    """Linear support vector classification, to a proved distance from the optimum.
+
+        min_w,b  r(w) + C Σᵢ sᵢ ℓ(wᵀxᵢ + b; yᵢ),     r = ½‖w‖² or ‖w‖₁, b not penalised
+
+    Parameters, in scikit-learn's order and with its defaults
+    ---------------------------------------------------------
+    penalty : {'l1', 'l2'}, default='l2'
+    loss : {'hinge', 'squared_hinge'}, default='squared_hinge'
+    dual : bool or 'auto', default='auto'
+        Accepted for compatibility: it decides which combinations are refused, as in
+        scikit-learn, not which algorithm runs.
+    tol : float, default=1e-4
+        The relative duality gap to reach, (f − D) / f, on every column.
+    C : float, default=1.0
+    multi_class : {'ovr'}, default='ovr'
+        All classes are trained in one pass over the data.
+    fit_intercept : bool, default=True
+    intercept_scaling : float, default=1.0
+        Accepted and without effect: the intercept is not penalised, so there is nothing to scale.
+    class_weight : dict, 'balanced' or None, default=None
+    verbose : int, default=0
+        Above 0, a line per certificate.
+    random_state : int, RandomState or None, default=None
+    max_iter : int, default=1000
+        Epochs, or Newton steps.
+
+    Attributes
+    ----------
+    coef_ : (1, d) or (K, d) float64
+    intercept_ : (1,) or (K,) float64
+    classes_ : (K,)
+    certificate_ : Certificate(primal, dual, gap, relative_gap), summed over the columns
+    history_ : list of dict(epoch, seconds, objective, gap), NaN where not measured
+    n_iter_ : int
+
+    Raises
+    ------
+    ValueError
+        For unknown options, combinations that do not exist, data that are not finite, column
+        indices outside the matrix, or fewer than two classes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from widemargin import LinearSVC
+    >>> X, y = make_classification(random_state=0)
+    >>> clf = LinearSVC(C=0.1, loss="hinge", tol=1e-6, random_state=0).fit(X, y)
+    >>> clf.certificate_.relative_gap <= 1e-6
+    True
+
+    References
+    ----------
+    Hsieh et al., 2008 (dual coordinate descent); Mangasarian, 2002 (finite Newton); Yuan et al.,
+    2010 (L1). See the modules in `widemargin.solvers`.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "penalty": [StrOptions({"l1", "l2"})],
+        "loss": [StrOptions({"hinge", "squared_hinge"})],
+        "dual": ["boolean", StrOptions({"auto"})],
+        "tol": [Interval(Real, 0.0, None, closed="neither")],
+        "C": [Interval(Real, 0.0, None, closed="neither")],
+        "multi_class": [StrOptions({"ovr"})],
+        "fit_intercept": ["boolean"],
+        "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
+        "class_weight": [None, dict, StrOptions({"balanced"})],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        penalty: str = "l2",
+        loss: str = "squared_hinge",
+        *,
+        dual: bool | str = "auto",
+        tol: float = 1e-4,
+        C: float = 1.0,
+        multi_class: str = "ovr",
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1,
+        class_weight: Any = None,
+        verbose: int = 0,
+        random_state: Any = None,
+        max_iter: int = 1000,
+    ) -> None:
+        self.dual = dual
+        self.tol = tol
+        self.C = C
+        self.multi_class = multi_class
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.class_weight = class_weight
+        self.verbose = verbose
+        self.random_state = random_state
+        self.max_iter = max_iter
+        self.penalty = penalty
+        self.loss = loss
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearSVC:
+        """Fit to X (n, d), CSR or array, and labels y (n,); sample_weight (n,) ≥ 0 or None."""
+        self._refuse_combinations()
+        rows, X, y = checked_rows(self, X, y, reset=True)
+        samples, self.classes_ = samples_of(rows, y, sample_weight, X, self.class_weight)
+        fitted = self._solve(samples)
+        keep_fit(self, fitted, samples)
+        if not fitted.solved:
+            warnings.warn(
+                f"LinearSVC stopped at max_iter={self.max_iter} with a relative duality gap of "
+                f"{fitted.certificate.relative_gap:.2g}, tol={self.tol:g}. Raise max_iter or tol, "
+                "scale the features, or lower C.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _solve(self, samples: Samples) -> Fitted:
+        objective = Objective(
+            LOSSES[self.loss], float(self.C), PENALTIES[self.penalty], bool(self.fit_intercept)
+        )
+        epochs, progress = max(int(self.max_iter), 1), self._report if self.verbose else None
+        if self.penalty == "l2" and self.loss == "squared_hinge":
+            if n_features(samples.rows) <= FEW_FEATURES:
+                return fit_newton(objective, samples, max_epochs=epochs, progress=progress)
+        run = fit_primal_cd if self.penalty == "l1" else fit_dual
+        return run(
+            objective,
+            samples,
+            tol=float(self.tol),
+            max_epochs=epochs,
+            rng=generator(self.random_state),
+            progress=progress,
+        )
+
+    def _refuse_combinations(self) -> None:
+        penalty, loss, dual = self.penalty, self.loss, self.dual
+        if (
+            (penalty, loss) == ("l1", "hinge")
+            or (loss == "hinge" and dual is False)
+            or (penalty == "l1" and dual is True)
+        ):
+            raise ValueError(
+                f"Unsupported set of arguments: penalty={penalty!r}, loss={loss!r}, dual={dual!r}. "
+                "penalty='l1' needs loss='squared_hinge' and dual=False; loss='hinge' needs "
+                "penalty='l2' and dual=True. dual='auto' picks what fits."
+            )
+
+    @staticmethod
+    def _report(row: dict[str, float]) -> None:
+        if row["gap"] == row["gap"]:
+            print(
+                f"[LinearSVC] epoch {row['epoch']:>4.0f}  {row['seconds']:8.3f} s  "
+                f"objective {row['objective']:.6g}  relative gap {row['gap']:.2g}"
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
