@@ -334,3 +334,37 @@ def test_bench_lists_and_runs_the_scripts_of_a_checkout(run, tmp_path, monkeypat
         bench("slow", [], tmp_path)
     with pytest.raises(ValueError, match="source checkout"):
         bench(None, [], tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--C", "2", "--loss", "log_loss", "--tol", "1e-2", "--json"],
+        ["--alpha", "1e-3", "--solver", "sgd", "--epochs", "3", "--test", "other.svm"],
+        ["--batch-size", "8", "--n-jobs", "1", "--class-weight", "balanced", "--no-intercept"],
+        ["--n-features", "9", "--zero-based"],
+        ["--one-based", "--intercept"],
+    ],
+)
+def test_train_reads_its_options_as_typer_does(monkeypatch, options):
+    from widemargin.cli import app, train
+    from widemargin.cli.quick import read_train
+
+    seen = []
+    monkeypatch.setattr(train, "train", lambda asked: seen.append(asked) or 0)
+    words = ["data.svm", "-m", "model", *options]
+    assert app.run(["train", *words]) == 0
+    assert train.Training(**read_train(words)) == seen[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["d"], ["d", "-m"], ["d", "e", "-m", "m"], ["d", "-m", "m", "--C=1"], ["--help"],
+     ["d", "-m", "m", "--epochs", "0"], ["d", "-m", "m", "--C", "x"], ["d", "-m", "m", "--json",
+     "--json"], ["d", "-m", "m", "--wrong"]],
+)
+def test_what_is_not_plainly_right_is_left_to_typer(words):
+    from widemargin.cli.quick import read_train
+
+    assert read_train(words) is None

@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from widemargin.cli.early import imports_begin
+from widemargin.cli.early import imports_begin, work_of
+from widemargin.cli.quick import read_train
 from widemargin.errors import Diverged, WidemarginError
 
 DONE, SHORT_OF_TOLERANCE, BAD, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
@@ -22,9 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         imports_begin()
-        from widemargin.cli.app import run
-
-        code = run(list(arguments))
+        code = _run(list(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = _say("interrupted; nothing was written.", INTERRUPTED)
@@ -43,6 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     finally:
         gc.enable()
     sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    said = read_train(arguments[1:]) if arguments[:1] == ["train"] else None
+    if said is not None:
+        work = work_of("train")
+        return int(work.train(work.Training(**said)))
+    from widemargin.cli.app import run
+
+    return run(arguments)
 
 
 def _say(message: str, code: int) -> int:

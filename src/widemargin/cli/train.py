@@ -32,21 +32,21 @@ class Training(NamedTuple):
 
     data: str
     model: Path
-    test: str | None
-    loss: str | None
-    C: float | None
-    alpha: float | None
-    solver: str
-    epochs: int | None
-    tol: float | None
-    batch_size: int
-    n_jobs: int | None
-    seed: int
-    class_weight: str | None
-    n_features: int | None
-    zero_based: bool | None
-    intercept: bool
-    json: bool
+    test: str | None = None
+    loss: str | None = None
+    C: float | None = None
+    alpha: float | None = None
+    solver: str = "auto"
+    epochs: int | None = None
+    tol: float | None = None
+    batch_size: int = 32
+    n_jobs: int | None = None
+    seed: int = 0
+    class_weight: str | None = None
+    n_features: int | None = None
+    zero_based: bool | None = None
+    intercept: bool = True
+    json: bool = False
 
 
 class Timed(NamedTuple):
