@@ -260,8 +260,8 @@ def partial_fit_online(
 
 
 def generator(est: Any) -> np.random.Generator:
-    """A generator seeded with 63 bits drawn from random_state."""
-    return np.random.default_rng(check_random_state(est.random_state).randint(2**63))
+    """A generator seeded with 32 bits drawn from random_state."""
+    return np.random.default_rng(check_random_state(est.random_state).randint(2**32, dtype="u4"))
 
 
 def dtype_of(samples: Samples) -> Any:

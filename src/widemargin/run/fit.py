@@ -32,6 +32,7 @@ class Fitted(NamedTuple):
     history: list[Row]
     epochs: int
     solved: bool
+    scores: Array | None = None  # (n, K) of the samples, where the fit took them at its end
 
 
 def history_row(epoch: int, seconds: float, certificate: Certificate | None) -> Row:

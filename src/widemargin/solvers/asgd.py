@@ -93,7 +93,7 @@ def asgd_epoch(
         for k in range(b.size):
             y, c, score = sign(samples, i, k), share(samples, i, k), before * p[k] + b[k]
             loss_sum[k] += c * value(loss, score, y)
-            h = -eta * c * pull(schedule, loss, x, score, y)
+            h = -eta * c * pull(schedule, loss, samples.rows, i, score, y)
             b[k] += step.intercept * h
             g[k] = h / s
             moved |= h != 0.0

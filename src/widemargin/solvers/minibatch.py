@@ -58,7 +58,7 @@ def minibatch_epoch(
             for k in range(K):
                 y, c, score = sign(samples, i, k), share(samples, i, k), before * p[k] + b[k]
                 loss_sum[k] += c * value(loss, score, y)
-                G[j, k] = -eta * c * pull(schedule, loss, x, score, y) / m
+                G[j, k] = -eta * c * pull(schedule, loss, samples.rows, i, score, y) / m
                 h_b[k] += G[j, k]
         if s < SMALLEST_SCALE:
             s = multiplied_out(s, V)

@@ -108,7 +108,7 @@ def truncated_epoch(
         for k in range(b.size):
             y, c, score = sign(samples, i, k), share(samples, i, k), before * p[k] + b[k]
             loss_sum[k] += c * value(loss, score, y)
-            h = -eta * c * pull(schedule, loss, x, score, y)
+            h = -eta * c * pull(schedule, loss, samples.rows, i, score, y)
             b[k] += step.intercept * h
             g[k] = h / s
         axpys(g, x, V)
