@@ -11,7 +11,10 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "LinearSVC": "widemargin.estimators.linear_svc",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
+    "Model": "widemargin.model",
+    "load": "widemargin.model",
     "open": "widemargin.data.dataset",
+    "save": "widemargin.model",
 }
 
 

@@ -71,6 +71,14 @@ def as_read_only(array: Array) -> Array:
     return view
 
 
+def read_only(rows: Rows) -> Rows:
+    """The same rows, seen through read-only views: one compiled type for all sources."""
+    if isinstance(rows, Dense):
+        return Dense(as_read_only(rows.X))
+    views = [as_read_only(array) for array in (rows.values, rows.indices, rows.indptr)]
+    return Sparse(views[0], views[1], views[2], rows.n_features)
+
+
 def take_rows(rows: Rows, start: int, stop: int) -> Rows:
     """Rows start..stop-1, sharing memory."""
     if isinstance(rows, Dense):
