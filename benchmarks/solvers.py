@@ -34,22 +34,44 @@ def duals(run: Run, data: str) -> Table:
         return Table(f"To the same objective: {data}", "The reference failed.", ["–"], [], {})
     levels = {"same": truth["reached"], "promised": PROMISED * truth["optimum"]}
     lines = [(name, "", peers.TOL) for name in peers.OURS] + rivals(run, base, levels)
-    specs = [{"action": "actions.fit", **base, "solver": name, "effort": effort}
-             for name, _, effort in lines]
+    specs = [
+        {"action": "actions.fit", **base, "solver": name, "effort": effort}
+        for name, _, effort in lines
+    ]
     results = run.each(specs)
     seconds = [median(found, "seconds") for found in results]
     rows, facts = [], {}
     for (name, level, effort), found, took in zip(lines, results, seconds, strict=True):
         gap = median(found, "objective") / truth["optimum"] - 1.0
         label = f"{name}, {level}" if level else name
-        facts[label] = {"seconds": took, "ratio": took / seconds[0], "suboptimality": gap,
-                        "effort": effort, "cpu_seconds": median(found, "cpu_seconds")}
+        facts[label] = {
+            "seconds": took,
+            "ratio": took / seconds[0],
+            "suboptimality": gap,
+            "effort": effort,
+            "cpu_seconds": median(found, "cpu_seconds"),
+        }
         told = peers.SOLVERS[name].settings.replace("…", str(effort))
-        rows.append([label, told, number(took), times(took / seconds[0]),
-                     number(median(found, "objective") / (truth["C"] * truth["n"]), 6),
-                     f"{gap:.1e}", number(median(found, "extra_bytes") / truth["nonzeros"])])
-    head = ["solver", "settings", "seconds", "to ours", "objective per sample",
-            "above the optimum", "extra bytes per nonzero"]
+        rows.append(
+            [
+                label,
+                told,
+                number(took),
+                times(took / seconds[0]),
+                number(median(found, "objective") / (truth["C"] * truth["n"]), 6),
+                f"{gap:.1e}",
+                number(median(found, "extra_bytes") / truth["nonzeros"]),
+            ]
+        )
+    head = [
+        "solver",
+        "settings",
+        "seconds",
+        "to ours",
+        "objective per sample",
+        "above the optimum",
+        "extra bytes per nonzero",
+    ]
     return Table(f"To the same objective: {data}", words(truth), head, rows, facts)
 
 
@@ -63,9 +85,11 @@ def rivals(run: Run, base: Any, levels: Any) -> list[tuple[str, str, Any]]:
             continue
         search = run.once({"action": "actions.search", **base, "solver": name, "levels": levels})
         efforts = search["efforts"] if search else {}
-        found += [(name, level, effort) for level, effort in efforts.items()
-                  if effort is not None and not (
-                      level == "promised" and efforts.get("same") == effort)]
+        found += [
+            (name, level, effort)
+            for level, effort in efforts.items()
+            if effort is not None and not (level == "promised" and efforts.get("same") == effort)
+        ]
     return found
 
 
@@ -87,39 +111,65 @@ def epochs(run: Run, data: str) -> Table:
     """An epoch against one pass that only takes the scores."""
     spec = {"action": "actions.epoch", "data": data, "rows": run.rows}
     found = run.each([spec])[0]
-    names = {"pass": "gather-dot pass (objective.loss_sums)", "sgd": "an epoch of SGD",
-             "asgd": "an epoch of averaged SGD"}
+    names = {
+        "pass": "gather-dot pass (objective.loss_sums)",
+        "sgd": "an epoch of SGD",
+        "asgd": "an epoch of averaged SGD",
+    }
     took = {name: median(found, name) for name in names}
-    rows = [[words, number(took[name]), times(took[name] / took["pass"])]
-            for name, words in names.items()]
-    return Table(f"An epoch of SGD and a pass over the data: {data}",
-                 "One thread, float32, taken in turns in each process.",
-                 ["", "seconds", "to the pass"], rows, took)
+    rows = [
+        [words, number(took[name]), times(took[name] / took["pass"])]
+        for name, words in names.items()
+    ]
+    return Table(
+        f"An epoch of SGD and a pass over the data: {data}",
+        "One thread, float32, taken in turns in each process.",
+        ["", "seconds", "to the pass"],
+        rows,
+        took,
+    )
 
 
 def classifiers(run: Run, data: str) -> Table:
-    """SGDClassifier, ours and scikit-learn's."""
-    both, base = ("widemargin", "scikit-learn"), {"data": data, "rows": run.rows}
-    cases = [(name, average) for average in (False, True) for name in both]
-    specs = [{"action": "actions.sgd_classifier", **base, "solver": name, "average": average}
-             for name, average in cases]
-    results, rows, facts = run.each(specs), [], {}
-    took = {case: {field: median(found, field) for field in ("one", "epoch")}
-            for case, found in zip(cases, results, strict=True)}
-    for name, average in cases:
-        ours, its = took["widemargin", average], took[name, average]
-        label = f"{name}, averaged" if average else name
+    """SGDClassifier, ours and scikit-learn's, on float32 and float64."""
+    base = {"action": "actions.sgd_classifier", "data": data, "rows": run.rows}
+    cases = [
+        (name, dtype, average)
+        for average in (False, True)
+        for dtype in ("float32", "float64")
+        for name in ("widemargin", "scikit-learn")
+    ]
+    specs = [
+        {**base, "solver": name, "dtype": dtype, "average": average}
+        for name, dtype, average in cases
+    ]
+    took = {
+        case: {field: median(found, field) for field in ("one", "epoch")}
+        for case, found in zip(cases, run.each(specs), strict=True)
+    }
+    rows, facts = [], {}
+    for (name, dtype, average), its in took.items():
+        ours = took["widemargin", dtype, average]
+        label = f"{name}, {dtype}" + (", averaged" if average else "")
         ratios = {field: its[field] / ours[field] for field in its}
         facts[label] = {**its, "ratios": ratios}
-        rows.append([label, number(its["epoch"]), times(ratios["epoch"]), number(its["one"]),
-                     times(ratios["one"])])
-    return Table(f"SGDClassifier: {data}",
-                 "tol=None. *an epoch*: what each of four more epochs adds to a fit; *one-epoch "
-                 "fit*: everything, with checks, ours also the search for the first learning "
-                 "rate and the certificate. Ours float32, scikit-learn's float64 (it would "
-                 "copy float32).",
-                 ["", "an epoch", "to ours", "one-epoch fit", "to ours"], rows, facts)
+        rows.append(
+            [
+                label,
+                number(its["epoch"]),
+                times(ratios["epoch"]),
+                number(its["one"]),
+                times(ratios["one"]),
+            ]
+        )
+    words = (
+        "tol=None. *an epoch*: what each of four more epochs adds to a fit; *one-epoch fit*: "
+        "everything, with checks, ours also the search for the first learning rate and the "
+        "certificate. Ratios on data of the same type, which either takes without a copy."
+    )
+    head = ["", "an epoch", "to ours", "one-epoch fit", "to ours"]
+    return Table(f"SGDClassifier: {data}", words, head, rows, facts)
 
 
 if __name__ == "__main__":
-    cli.main(run, "solvers")
+    cli.main(run)

@@ -12,6 +12,7 @@ from harness import datasets, peers
 from harness.accuracy import objective_at
 from harness.clock import cost, seconds
 from harness.datasets import Problem, head, in_memory, objective_of, samples_of
+from harness.formats import csr
 
 Spec = dict[str, Any]
 WARM_ROWS = 2000
@@ -31,8 +32,9 @@ def reference(spec: Spec) -> Any:
     X = peers.SOLVERS["widemargin"].prepare(problem)[0]
     best = LinearSVC(loss="hinge", C=problem.C, tol=REFERENCE_GAP, random_state=0)
     best.fit(X, problem.codes)
-    reached = [fit({**spec, "solver": name, "effort": peers.TOL})["objective"]
-               for name in peers.OURS]
+    reached = [
+        fit({**spec, "solver": name, "effort": peers.TOL})["objective"] for name in peers.OURS
+    ]
     return {
         "optimum": best.certificate_.primal, "gap": best.certificate_.relative_gap,
         "reached": max(reached), "n": len(problem.codes), "d": problem.rows.n_features,
@@ -68,8 +70,10 @@ def search(spec: Spec) -> Any:
             tried.append((effort, objective_at(problem, solver.weights(model, problem))))
         return bool(dict(tried)[effort] <= level)
 
-    found = {name: _least(solver.efforts(), lambda e, level=level: reaches(e, level))
-             for name, level in spec["levels"].items()}
+    found = {
+        name: _least(solver.efforts(), lambda e, level=level: reaches(e, level))
+        for name, level in spec["levels"].items()
+    }
     return {"efforts": found, "tried": tried}
 
 
@@ -132,12 +136,13 @@ def sgd_classifier(spec: Spec) -> Any:
     after the first adds, from a fit of five."""
     problem = _problem(spec)
     name = spec["solver"]
-    X, y = peers.SOLVERS["widemargin" if name == "widemargin" else "scikit-learn"].prepare(problem)
+    X, y = csr(problem, np.dtype(spec["dtype"])), problem.codes
     make = _classifier(name)
 
     def run(k: int) -> float:
-        model = make(alpha=datasets.LAM, max_iter=k, tol=None, average=spec["average"],
-                     random_state=0)
+        model = make(
+            alpha=datasets.LAM, max_iter=k, tol=None, average=spec["average"], random_state=0
+        )
         return seconds(lambda: model.fit(X, y))
 
     make(alpha=datasets.LAM, max_iter=1, tol=None, average=spec["average"]).fit(X[:500], y[:500])

@@ -11,7 +11,7 @@ from harness import report
 from harness.measure import HERE, Run
 from harness.report import Table
 
-OUT = HERE / "out"
+OUT = HERE.parent / "bench-results"
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -19,15 +19,20 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     asked.add_argument("--repeat", type=int, default=3, metavar="N", help="processes each [3]")
     asked.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"[{OUT.name}]")
     asked.add_argument("--rows", type=int, metavar="N", help="of the corpus; for a quick look")
-    asked.add_argument("--data", action="append", default=[], metavar="NAME",
-                       help="data sets of the solvers benchmark, instead of all")
+    asked.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="data sets of the solvers benchmark, instead of all",
+    )
     return asked
 
 
-def main(run: Callable[[Run, Sequence[str]], list[Table]], name: str) -> None:
-    """Run one benchmark; its results get a folder of its own below the output folder."""
+def main(run: Callable[[Run, Sequence[str]], list[Table]]) -> None:
+    """Run one benchmark; its records join those of the folder, its results replace the last."""
     asked = parser(sys.modules["__main__"].__doc__).parse_args()
-    own = Run(asked.out / name, asked.repeat, asked.rows)
+    own = Run(asked.out, asked.repeat, asked.rows)
     tables = run(own, asked.data)
     report.write(own, tables)
     print((own.folder / "results.md").read_text("utf-8"))

@@ -62,8 +62,9 @@ def head(problem: Problem, n: int) -> Problem:
     """The first n rows, copied: what a fit warms up on."""
     rows = take_rows(problem.rows, 0, n)
     e = int(rows.indptr[-1])
-    rows = Sparse(rows.values[:e].copy(), rows.indices[:e].copy(), rows.indptr.copy(),
-                  rows.n_features)
+    rows = Sparse(
+        rows.values[:e].copy(), rows.indices[:e].copy(), rows.indptr.copy(), rows.n_features
+    )
     return problem._replace(rows=rows, codes=problem.codes[:n].copy())
 
 

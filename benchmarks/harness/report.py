@@ -70,9 +70,10 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
+    here = hasattr(os, "sched_getaffinity")
     return {
         "cpu": _field("/proc/cpuinfo", "model name") or platform.processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)) if here else os.cpu_count(),
         "memory_gib": round(int((_field("/proc/meminfo", "MemTotal") or "0").split()[0]) / 2**20),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
