@@ -66,8 +66,8 @@ def kernel(function: F) -> F:
 
 
 def fast_kernel(function: F) -> F:
-    """A `kernel` whose sums may be reordered, for inner products over one row."""
-    return _njit(function, fastmath={"reassoc", "contract", "nsz", "arcp"})
+    """A `lean_kernel` whose sums may be reordered, for inner products over one row."""
+    return _njit(function, fastmath={"reassoc", "contract", "nsz", "arcp"}, counted=False)
 
 
 def lean_kernel(function: F) -> F:

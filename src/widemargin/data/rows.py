@@ -14,7 +14,7 @@ import numpy as np
 from numba.core import types
 from numpy.typing import NDArray
 
-from widemargin._jit import compiled_as, fast_kernel, kernel
+from widemargin._jit import compiled_as, fast_kernel, lean_kernel
 
 Array: TypeAlias = NDArray[Any]
 
@@ -158,13 +158,13 @@ def axpy(g: float, x: Any, w: Array) -> None:
         w += g * x
 
 
-@kernel
+@lean_kernel
 def _axpy_sparse(g: float, xs: Array, js: Array, w: Array) -> None:
     for k in range(xs.size):
         w[js[k]] += g * xs[k]
 
 
-@kernel
+@lean_kernel
 def _axpy_dense(g: float, x: Array, w: Array) -> None:
     for j in range(x.size):
         w[j] += g * x[j]
@@ -271,7 +271,7 @@ def axpys(g: Array, x: Any, W: Array) -> None:
         W += np.outer(x, g)
 
 
-@kernel
+@lean_kernel
 def _axpys_sparse(g: Array, xs: Array, js: Array, W: Array) -> None:
     for k in range(xs.size):
         x, j = np.float64(xs[k]), js[k]
@@ -279,7 +279,7 @@ def _axpys_sparse(g: Array, xs: Array, js: Array, W: Array) -> None:
             W[j, c] += g[c] * x
 
 
-@kernel
+@lean_kernel
 def _axpys_dense(g: Array, x: Array, W: Array) -> None:
     for j in range(x.size):
         v = np.float64(x[j])

@@ -8,13 +8,14 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from widemargin.data.rows import block_order, n_rows
+from widemargin.data.rows import block_order, n_nonzeros, n_rows
 from widemargin.data.samples import Samples
 from widemargin.objective import Objective
 
 S = TypeVar("S")
-BLOCK_ROWS = 256  # rows walked in memory order between two jumps
-SMALL = 100_000  # up to this many rows the full shuffle costs nothing
+LARGEST_BLOCK = 512  # rows walked in memory order between two jumps
+FEWEST_BLOCKS = 2048  # of them, so that their order is a shuffle worth the name
+IN_CACHE = 2_000_000  # up to this many entries the full shuffle costs nothing
 
 
 class Solver(Protocol[S]):
@@ -43,9 +44,11 @@ def serial(
     solver that walks features.
     """
     n = n_rows(samples.rows) if among is None else len(among)
+    far = n_nonzeros(samples.rows) > IN_CACHE
+    block = min(LARGEST_BLOCK, n // FEWEST_BLOCKS) if far else 1
     state = solver.init(objective, samples) if start is None else start
     while True:
-        order = block_order(n, 1 if n <= SMALL else BLOCK_ROWS, rng) if shuffle else np.arange(n)
+        order = block_order(n, block, rng) if shuffle else np.arange(n)
         order = order if among is None else among[order]
         state = solver.epoch(objective, samples, order, state)
         yield state

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from widemargin._jit import jitable, kernel
+from widemargin._jit import jitable, kernel, lean_kernel
 from widemargin.data.rows import Array, axpys, dots, n_rows, row, squared_norm
 from widemargin.data.samples import Samples, n_columns, share, sign
 from widemargin.duals import ascend, dual_slope, largest
@@ -55,15 +55,15 @@ def held(a: float, slope: float, top: float) -> bool:
     return (a <= 0.0 and slope >= 0.0) or (a >= top and slope <= 0.0)
 
 
-@kernel
-def dual_epoch(objective: Any, samples: Any, order: Array, state: Any) -> Any:
+@lean_kernel
+def dual_epoch(objective: Any, samples: Any, order: Array, state: Any, p: Array, g: Array) -> Any:
     """Exact coordinate steps along `order`, in place; returns (gain, mean |slope| of the steps).
 
-    Marks in `keep` the rows that are not held at a bound by more than `slack`.
+    Marks in `keep` the rows that are not held at a bound by more than `slack`. p and g (K,) are
+    scratch.
     """
     loss, C, W, b, alpha = objective.loss, objective.C, state.W, state.b, state.alpha
     rho, scale = state.rho, state.scale
-    p, g = np.empty(b.size), np.empty(b.size)
     gain, violation, steps = 0.0, 0.0, 0
     for i in order:
         x = row(samples.rows, i)
@@ -120,7 +120,7 @@ def rebalance(objective: Any, samples: Any, state: Any) -> None:
                 g[k] = (state.alpha[i, k] - a) * y
                 axpys(g, row(samples.rows, i), state.W)
         g[k] = 0.0
-        side_totals(objective, samples, state, k)
+        state.delta[k] = left * heavy
 
 
 @jitable
@@ -182,7 +182,7 @@ def reselect(objective: Any, samples: Any, scores: Array, state: Any) -> None:
 
 
 RHO = 0.03  # ρ as a multiple of the mean ‖x‖²: measured, see docs/decisions/0003
-SLACKS = 2.0  # slack as a multiple of the mean |slope| of the last steps
+SLACKS = 1.0  # slack as a multiple of the mean |slope| of the last steps
 PARTS = 4  # of an epoch, with a step of the multiplier after each
 CHUNKS = 30  # of the first epoch
 FIRST_CHUNK = 0.02  # as a share of the rows
@@ -228,7 +228,8 @@ class DualCoordinateDescent:
     def _walk(
         self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: DualState
     ) -> DualState:
-        gain, slope = dual_epoch(objective, samples, order, state)
+        scores, moves = np.empty_like(state.b), np.empty_like(state.b)
+        gain, slope = dual_epoch(objective, samples, order, state, scores, moves)
         # β ← b, so b = β + ρ δ moves on by ρ δ; by no more than a margin, lest it overshoots
         state.b[:] += np.clip(state.scale * state.rho * state.delta, -1.0, 1.0)
         slack = SLACKS * slope if self.shrink else np.inf
