@@ -108,5 +108,6 @@ def show(report: dict[str, Any]) -> None:
     width = max(5, *(len(name) for name in report["classes"]))
     print(f"{'class':>{width}}  precision  recall      f1  rows")
     for name, c in report["classes"].items():
-        print(f"{name:>{width}}  {c['precision']:9.4f}  {c['recall']:6.4f}  {c['f1']:6.4f}  "
-              f"{c['n']}")
+        print(
+            f"{name:>{width}}  {c['precision']:9.4f}  {c['recall']:6.4f}  {c['f1']:6.4f}  {c['n']}"
+        )
