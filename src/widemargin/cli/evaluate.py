@@ -18,7 +18,7 @@ from widemargin.model import Model, load
 from widemargin.objective import column
 from widemargin.penalties import L1, L2, NoPenalty, penalty_value
 from widemargin.scores import codes_of
-from widemargin.solvers.dual import losses_at
+from widemargin.solvers.dual_kernels import losses_at
 from widemargin.threads import cores
 
 PENALTIES: dict[str, Any] = {"l2": L2(), "l1": L1(), "nopenalty": NoPenalty(), "None": NoPenalty()}
