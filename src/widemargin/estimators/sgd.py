@@ -160,7 +160,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):  # t
         self.__dict__.pop("eta0_", None)
         fit_online(self, plan_of, X, y, coef_init, intercept_init, sample_weight)
         if self.power_t < 0:
-            told = "Negative values for `power_t` are deprecated, as in scikit-learn. Use 0 or more."
+            told = "Negative values for `power_t` are deprecated, as in scikit-learn. Use >= 0."
             warnings.warn(told, FutureWarning, stacklevel=2)
         return self
 
