@@ -105,8 +105,7 @@ def our_online(task: Task, name: str) -> Trained:
     began = time.perf_counter()
     solver = make(task.objective, task.train, rng, Plan(epochs=epochs))
     found = time.perf_counter() - began
-    fitted = fit_online(solver, task.objective, task.train, epochs=epochs, rng=rng,
-                        threads=cores())
+    fitted = fit_online(solver, task.objective, task.train, epochs=epochs, rng=rng, threads=cores())
     seconds = found + fitted.history[-1]["seconds"]
     return Trained(fitted.W, fitted.b, seconds, fitted.certificate)
 
@@ -150,18 +149,27 @@ def table(task: Task, told: Callable[[str], None] = lambda name: None) -> Iterat
     our_dual(small)
     told("scikit-learn LinearSVC")
     X = as_csr(task.corpus.train.rows)
-    yield entry(task, "scikit-learn LinearSVC", "hinge, its default tol", PUBLISHED[1][0],
-                peer(task, X, liblinear(task)))
+    yield entry(
+        task,
+        "scikit-learn LinearSVC",
+        "hinge, its default tol",
+        PUBLISHED[1][0],
+        peer(task, X, liblinear(task)),
+    )
     told("scikit-learn SGDClassifier")
-    yield entry(task, "scikit-learn SGDClassifier", "hinge, its defaults", PUBLISHED[2][0],
-                peer(task, X, sklearn_sgd()))
+    yield entry(
+        task,
+        "scikit-learn SGDClassifier",
+        "hinge, its defaults",
+        PUBLISHED[2][0],
+        peer(task, X, sklearn_sgd()),
+    )
     del X
     told("widemargin dual")
     yield entry(task, "widemargin dual", f"gap {TOL:g}", PUBLISHED[1][0], our_dual(task))
     for name, words in (("sgd", "widemargin SGD"), ("asgd", "widemargin averaged SGD")):
         told(words)
-        yield entry(task, words, f"{EPOCHS[name]} epochs", PUBLISHED[2][0],
-                    our_online(task, name))
+        yield entry(task, words, f"{EPOCHS[name]} epochs", PUBLISHED[2][0], our_online(task, name))
 
 
 def entry(task: Task, solver: str, settings: str, published: str, trained: Trained) -> Entry:

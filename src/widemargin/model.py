@@ -279,5 +279,3 @@ def _refused(name: str, found: str) -> ModelFileError:
         f"{name}: found {found}; accepted: a model file that widemargin wrote. "
         "Copy it again, or train again."
     )
-
-

@@ -46,8 +46,9 @@ class Certificate(NamedTuple):
 
 
 def certificate_of(primal: float, dual: float) -> Certificate:
-    gap = max(0.0, primal - dual)
-    return Certificate(primal, dual, gap, gap / primal if primal > 0.0 else 0.0)
+    """The gap is no less than 0, whatever the rounding; a value that is no number stays none."""
+    gap = 0.0 if dual >= primal else primal - dual
+    return Certificate(primal, dual, gap, gap / primal if primal != 0.0 else 0.0)
 
 
 def lam_of(objective: Objective, n: int) -> float:
@@ -181,14 +182,15 @@ def best_on_segment(at: Any, top: Array) -> Array:
     """The largest of a concave function seen at 0, top/2, top and the vertex of their parabola.
 
     For every loss but the logistic D(t α) is a parabola in t, so the vertex is the best point;
-    for the logistic it is near it, and a dual value at any point is a sound bound.
+    for the logistic it is near it, and a dual value at any point is a sound bound. Where the
+    dual is −∞ at the top, by rounding, there is no parabola and the other points remain.
     """
     none, half, full = at(np.zeros_like(top)), at(0.5 * top), at(top)
     bend = full - 2.0 * half + none
     with np.errstate(divide="ignore", invalid="ignore"):
         vertex = top * (0.5 - 0.25 * (full - none) / bend)
     vertex = np.clip(np.where(bend < 0.0, vertex, top), 0.0, top)
-    best: Array = np.max([none, half, full, at(vertex)], axis=0)
+    best: Array = np.fmax.reduce([none, half, full, at(vertex)])
     return best
 
 

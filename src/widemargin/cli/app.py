@@ -91,9 +91,7 @@ def pack(
     data: Annotated[
         list[str], typer.Argument(metavar="DATA...", show_default=False, help="Files, in order.")
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to make.")
-    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to make.")],
     seed: Annotated[int, typer.Option(min=0, help="Of the shuffle, which is recorded.")] = 0,
     shuffle: Annotated[bool, typer.Option(help="Shuffle the rows once.")] = True,
     float64: Annotated[bool, typer.Option("--float64", help="Keep values in float64.")] = False,
@@ -137,14 +135,16 @@ def train(
     ] = None,
     solver: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="auto, dual, sgd, asgd, minibatch, batch or perceptron."
-        ),
+        typer.Option(metavar="NAME", help="auto, dual, sgd, asgd, minibatch, batch or perceptron."),
     ] = "auto",
     epochs: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=1, metavar="N", help="Passes over the data, at most.",
-                     show_default="dual 1000; batch, perceptron 100; others 5"),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Passes over the data, at most.",
+            show_default="dual 1000; batch, perceptron 100; others 5",
+        ),
     ] = None,
     tol: Annotated[
         Optional[float],  # noqa: UP045
@@ -175,8 +175,23 @@ def train(
     work = work_of("train")
     return lambda: work.train(
         work.Training(
-            data, model, test, loss, C, alpha, solver, epochs, tol, batch_size, n_jobs, seed,
-            class_weight, n_features, zero_based, intercept, json,
+            data,
+            model,
+            test,
+            loss,
+            C,
+            alpha,
+            solver,
+            epochs,
+            tol,
+            batch_size,
+            n_jobs,
+            seed,
+            class_weight,
+            n_features,
+            zero_based,
+            intercept,
+            json,
         )
     )
 
@@ -187,8 +202,13 @@ def predict(
     data: Data,
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--output", metavar="FILE", show_default="stdout",
-                     help="Written whole or not at all."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default="stdout",
+            help="Written whole or not at all.",
+        ),
     ] = None,
     scores: Annotated[
         bool, typer.Option("--scores", help="After each label a tab and its score, or scores.")
@@ -209,8 +229,12 @@ def evaluate(model: ModelFile, data: Data, n_jobs: Threads = None, json: Json = 
 def demo(
     rows: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=100, metavar="N", show_default="781265",
-                     help="Rows of the corpus; fewer make no calibrated comparison."),
+        typer.Option(
+            min=100,
+            metavar="N",
+            show_default="781265",
+            help="Rows of the corpus; fewer make no calibrated comparison.",
+        ),
     ] = None,
     plot: Annotated[
         Optional[Path],  # noqa: UP045

@@ -95,8 +95,10 @@ def _check(asked: Training) -> None:
     if asked.data == "-" == asked.test:
         raise ValueError("DATA and --test cannot both be stdin ('-'). Put one into a file.")
     if not asked.model.absolute().parent.is_dir():
-        raise InputError(f"{asked.model}: found no folder {asked.model.parent} to write into; "
-                         "accepted: a file in an existing folder; make it first.")
+        raise InputError(
+            f"{asked.model}: found no folder {asked.model.parent} to write into; "
+            "accepted: a file in an existing folder; make it first."
+        )
 
 
 def load(source: str, asked: Training, n_features: int | None, threads: int) -> Dataset:
@@ -147,8 +149,14 @@ def test_error(test: Dataset, data: Dataset, fitted: Fitted, threads: int) -> fl
     return error_of(p, codes_among(data.label_names, test.label_names)[test.codes])
 
 
-def _model(objective: Objective, data: Dataset, fitted: Fitted, loss: str, solver: str,
-           report: dict[str, Any]) -> Model:
+def _model(
+    objective: Objective,
+    data: Dataset,
+    fitted: Fitted,
+    loss: str,
+    solver: str,
+    report: dict[str, Any],
+) -> Model:
     names = data.label_names
     numbers = as_numbers(names)
     whole = numbers is not None and all(value == int(value) for value in numbers)
@@ -170,24 +178,35 @@ def _model(objective: Objective, data: Dataset, fitted: Fitted, loss: str, solve
 
 def show(report: dict[str, Any], path: Path) -> None:
     seconds = report["seconds"]
-    print(f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
-          f"{report['n_nonzeros']:,} nonzeros, {report['n_classes']} classes")
-    print(f"objective      {report['objective']:.6g}  (per sample "
-          f"{report['objective_per_sample']:.6g})")
-    print(f"relative gap   {report['relative_gap']:.2e}  after {report['epochs']} epochs "
-          f"of {report['solver']}")
+    print(
+        f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
+        f"{report['n_nonzeros']:,} nonzeros, {report['n_classes']} classes"
+    )
+    print(
+        f"objective      {report['objective']:.6g}  (per sample "
+        f"{report['objective_per_sample']:.6g})"
+    )
+    print(
+        f"relative gap   {report['relative_gap']:.2e}  after {report['epochs']} epochs "
+        f"of {report['solver']}"
+    )
     print(f"train error    {100 * report['train_error']:.2f} %")
     if report["test_error"] is not None:
         print(f"test error     {100 * report['test_error']:.2f} %")
-    print(f"seconds        load {seconds['load']:.2f}, fit {seconds['fit']:.2f}, "
-          f"total {seconds['total']:.2f}")
+    print(
+        f"seconds        load {seconds['load']:.2f}, fit {seconds['fit']:.2f}, "
+        f"total {seconds['total']:.2f}"
+    )
     print(f"saved          {path}")
 
 
 def _verdict(fitted: Fitted) -> int:
     if fitted.solved:
         return DONE
-    print(f"widemargin: stopped after {fitted.epochs} epochs at a relative gap of "
-          f"{fitted.certificate.relative_gap:.3g}, above tol; the model is saved. "
-          "Raise --epochs or --tol.", file=sys.stderr)
+    print(
+        f"widemargin: stopped after {fitted.epochs} epochs at a relative gap of "
+        f"{fitted.certificate.relative_gap:.3g}, above tol; the model is saved. "
+        "Raise --epochs or --tol.",
+        file=sys.stderr,
+    )
     return SHORT_OF_TOLERANCE

@@ -47,9 +47,6 @@ def fit_online(
         close = seen is not None and seen.certificate.relative_gap <= (tol or 0.0)
         if seen is not None and (done or close):
             solved = tol is None or close
-            return Fitted(
-                state.W, state.b, seen.certificate, history, epoch, solved, seen.scores
-            )
+            return Fitted(state.W, state.b, seen.certificate, history, epoch, solved, seen.scores)
         began = time.perf_counter()
     raise ValueError(f"epochs={epochs} must be at least 1.")
-

@@ -151,8 +151,9 @@ def fit(
     if epochs < 1:
         raise ValueError(f"epochs={epochs} must be at least 1.")
     if kind.make is None:
-        return fit_dual(objective, samples, tol=tol or 0.0, max_epochs=epochs, rng=rng,
-                        progress=progress)
+        return fit_dual(
+            objective, samples, tol=tol or 0.0, max_epochs=epochs, rng=rng, progress=progress
+        )
     solver = kind.make(objective, samples, rng, plan)
     return fit_online(
         solver,

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import types
 from numpy.typing import NDArray
 
 from widemargin._jit import compiled_as, kernel
-from widemargin.data.rows import Array, axpys, dots, row
+from widemargin.data.rows import Array, axpys, dots, is_sparse, row
 from widemargin.data.samples import Samples, share, sign
 from widemargin.losses import value
 from widemargin.objective import Objective
@@ -57,9 +56,9 @@ def touched(x: Any) -> Any:
 
 @compiled_as(touched)
 def _touched(x: Any) -> Any:
-    if isinstance(x, types.BaseTuple):
+    if is_sparse(x):
         return lambda x: x[1]
-    return lambda x: range(x.size)
+    return lambda x: range(x[0].size)
 
 
 @kernel
