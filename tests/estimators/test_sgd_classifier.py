@@ -92,6 +92,15 @@ def test_partial_fit_leaves_no_certificate(cancer):
     clf.partial_fit(X[:50], y[:50])
     assert not hasattr(clf, "certificate_") and clf.eta0_ == rate
     assert clf.t_ == 1 + len(y) + 50
+    clf.fit(X, y).partial_fit(X, y)
+    assert not hasattr(clf, "certificate_") and not hasattr(clf, "history_")
+
+
+def test_learning_goes_on_from_sparse_coefficients(cancer):
+    X, y = cancer
+    dense, sparse = (SGDClassifier(random_state=0).fit(X, y) for _ in range(2))
+    sparse.sparsify()
+    assert np.array_equal(dense.partial_fit(X, y).coef_, sparse.partial_fit(X, y).coef_)
 
 
 def test_one_seed_repeats_and_two_differ(cancer):
