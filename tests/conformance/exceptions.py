@@ -15,4 +15,18 @@ EXCEPTIONS: dict[str, str] = {
         "found by trial the first steps are not that wild. That seeds differ, and that one seed "
         "repeats, is tested in tests/estimators/test_sgd_classifier.py."
     ),
+    "test_svm::test_dense_liblinear_intercept_handling": (
+        "Asks that intercept_scaling=1 shrink the intercept to 0. Ours is not penalised, so there "
+        "is nothing to scale: docs/decisions/0001."
+    ),
+    "test_svm::test_linear_svm_convergence_warnings[42]": (
+        "Asks for a warning that names LIBLINEAR, after two steps on a problem that ours has "
+        "solved by then. Our warning names the gap: tests/estimators/test_linear_svc.py."
+    ),
+}
+
+# Cases of what is not built yet.
+LATER: dict[str, str] = {
+    "test_svm::test_linearsvc_crammer_singer[42]": "multi_class='crammer_singer'",
+    "test_svm::test_crammer_singer_binary[42]": "multi_class='crammer_singer'",
 }
