@@ -18,13 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin.data.corpus_cache import cached_corpus
-from widemargin.data.rows import Sparse, take_rows
+from widemargin.data.rows import Array, Sparse, take_rows
 from widemargin.data.samples import Samples, make_samples
 from widemargin.data.synthetic import N_TEST, N_TRAIN, Corpus
 from widemargin.losses import Hinge
-from widemargin.objective import Array, Objective
+from widemargin.objective import Objective
 from widemargin.run.evaluation import evaluate
-from widemargin.run.fit import fit_dual, fit_online
+from widemargin.run.fit import fit_dual
+from widemargin.run.online import fit_online
 from widemargin.run.solve import SOLVERS, Plan
 from widemargin.scores import error_of, scores
 from widemargin.threads import cores
@@ -104,8 +105,7 @@ def our_online(task: Task, name: str) -> Trained:
     began = time.perf_counter()
     solver = make(task.objective, task.train, rng, Plan(epochs=epochs))
     found = time.perf_counter() - began
-    fitted = fit_online(solver, task.objective, task.train, epochs=epochs, rng=rng,
-                        threads=cores())
+    fitted = fit_online(solver, task.objective, task.train, epochs=epochs, rng=rng, threads=cores())
     seconds = found + fitted.history[-1]["seconds"]
     return Trained(fitted.W, fitted.b, seconds, fitted.certificate)
 
@@ -149,18 +149,27 @@ def table(task: Task, told: Callable[[str], None] = lambda name: None) -> Iterat
     our_dual(small)
     told("scikit-learn LinearSVC")
     X = as_csr(task.corpus.train.rows)
-    yield entry(task, "scikit-learn LinearSVC", "hinge, its default tol", PUBLISHED[1][0],
-                peer(task, X, liblinear(task)))
+    yield entry(
+        task,
+        "scikit-learn LinearSVC",
+        "hinge, its default tol",
+        PUBLISHED[1][0],
+        peer(task, X, liblinear(task)),
+    )
     told("scikit-learn SGDClassifier")
-    yield entry(task, "scikit-learn SGDClassifier", "hinge, its defaults", PUBLISHED[2][0],
-                peer(task, X, sklearn_sgd()))
+    yield entry(
+        task,
+        "scikit-learn SGDClassifier",
+        "hinge, its defaults",
+        PUBLISHED[2][0],
+        peer(task, X, sklearn_sgd()),
+    )
     del X
     told("widemargin dual")
     yield entry(task, "widemargin dual", f"gap {TOL:g}", PUBLISHED[1][0], our_dual(task))
     for name, words in (("sgd", "widemargin SGD"), ("asgd", "widemargin averaged SGD")):
         told(words)
-        yield entry(task, words, f"{EPOCHS[name]} epochs", PUBLISHED[2][0],
-                    our_online(task, name))
+        yield entry(task, words, f"{EPOCHS[name]} epochs", PUBLISHED[2][0], our_online(task, name))
 
 
 def entry(task: Task, solver: str, settings: str, published: str, trained: Trained) -> Entry:

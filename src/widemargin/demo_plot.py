@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from widemargin.data.rows import Array
 from widemargin.demo import (
-    Plan,
     Task,
     as_csr,
     head,
@@ -25,11 +25,10 @@ from widemargin.demo import (
     sklearn_sgd,
 )
 from widemargin.files import written_whole
-from widemargin.objective import Array
 from widemargin.penalties import L2, penalty_value
 from widemargin.run.evaluation import losses_of
 from widemargin.run.serial import serial
-from widemargin.run.solve import SOLVERS
+from widemargin.run.solve import SOLVERS, Plan
 from widemargin.solvers.dual import DualCoordinateDescent
 from widemargin.threads import cores
 
@@ -61,15 +60,11 @@ def curves(task: Task) -> list[Curve]:
     our_online(small, "asgd")
     X = as_csr(task.corpus.train.rows)
     return [
-        Curve("scikit-learn LinearSVC", "#E69F00", False,
-              list(_liblinear_points(task, X))),
-        Curve("scikit-learn SGDClassifier", "#CC79A7", False,
-              list(_sklearn_points(task, X))),
+        Curve("scikit-learn LinearSVC", "#E69F00", False, list(_liblinear_points(task, X))),
+        Curve("scikit-learn SGDClassifier", "#CC79A7", False, list(_sklearn_points(task, X))),
         Curve("widemargin dual", "#0072B2", True, list(_dual_points(task))),
-        Curve("widemargin SGD", "#009E73", True,
-              list(_online_points(task, "sgd"))),
-        Curve("widemargin\naveraged SGD", "#D55E00", True,
-              list(_online_points(task, "asgd"))),
+        Curve("widemargin SGD", "#009E73", True, list(_online_points(task, "sgd"))),
+        Curve("widemargin\naveraged SGD", "#D55E00", True, list(_online_points(task, "asgd"))),
     ]
 
 
@@ -142,9 +137,17 @@ def figure_of(drawn: list[Curve], optimum: float, n: int) -> Any:
     axes = figure.add_subplot()
     for curve in drawn:
         x, y = reached(curve.points, optimum)
-        axes.plot(x, y, color=curve.colour, lw=2.4 if curve.ours else 1.6, marker="o",
-                  ms=4.5 if curve.ours else 3.5, ls="-" if curve.ours else (0, (5, 2)),
-                  zorder=3 if curve.ours else 2, clip_on=False)
+        axes.plot(
+            x,
+            y,
+            color=curve.colour,
+            lw=2.4 if curve.ours else 1.6,
+            marker="o",
+            ms=4.5 if curve.ours else 3.5,
+            ls="-" if curve.ours else (0, (5, 2)),
+            zorder=3 if curve.ours else 2,
+            clip_on=False,
+        )
         _label(axes, curve, x, y)
     _dress(axes, optimum, n)
     return figure
@@ -152,7 +155,8 @@ def figure_of(drawn: list[Curve], optimum: float, n: int) -> Any:
 
 def reached(points: list[Point], optimum: float) -> tuple[list[float], list[float]]:
     """Seconds, and the best f − f* so far; it ends where f* itself is no better known."""
-    x, y = [], []
+    x: list[float] = []
+    y: list[float] = []
     for seconds, f in points:
         miss = min([f - optimum, *y[-1:]])
         x.append(seconds)
@@ -164,9 +168,19 @@ def reached(points: list[Point], optimum: float) -> tuple[list[float], list[floa
 
 def _label(axes: Any, curve: Curve, x: list[float], y: list[float]) -> None:
     """The name beside the end of its curve, in its colour."""
-    axes.annotate(curve.name, (x[-1], y[-1]), xytext=(9, 0), textcoords="offset points",
-                  color=curve.colour, va="center", ha="left", fontsize=10, annotation_clip=False,
-                  fontweight="bold" if curve.ours else "normal", linespacing=1.1)
+    axes.annotate(
+        curve.name,
+        (x[-1], y[-1]),
+        xytext=(9, 0),
+        textcoords="offset points",
+        color=curve.colour,
+        va="center",
+        ha="left",
+        fontsize=10,
+        annotation_clip=False,
+        fontweight="bold" if curve.ours else "normal",
+        linespacing=1.1,
+    )
 
 
 def _dress(axes: Any, optimum: float, n: int) -> None:
@@ -175,10 +189,16 @@ def _dress(axes: Any, optimum: float, n: int) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("training time, seconds", color=INK)
-    axes.set_title(f"Optimisation accuracy, hinge loss, λ = 1e-4, {n:,} rows, one thread",
-                   loc="left", fontsize=12, color=INK, pad=22)
-    axes.text(0.0, 1.02, "f(w, b) − f*, best so far", transform=axes.transAxes, color=INK,
-              fontsize=10)
+    axes.set_title(
+        f"Optimisation accuracy, hinge loss, λ = 1e-4, {n:,} rows, one thread",
+        loc="left",
+        fontsize=12,
+        color=INK,
+        pad=22,
+    )
+    axes.text(
+        0.0, 1.02, "f(w, b) − f*, best so far", transform=axes.transAxes, color=INK, fontsize=10
+    )
     axes.xaxis.set_major_locator(LogLocator(subs=TICKS))
     axes.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
     axes.xaxis.set_minor_locator(NullLocator())
@@ -190,6 +210,13 @@ def _dress(axes: Any, optimum: float, n: int) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.axhline(1e-3 * optimum, color=INK, lw=0.9, ls=":")
-    axes.annotate("0.1 % above the optimum", (1.0, 1e-3 * optimum), color=INK, fontsize=9,
-                  xycoords=("axes fraction", "data"), xytext=(-2, 4), ha="right",
-                  textcoords="offset points")
+    axes.annotate(
+        "0.1 % above the optimum",
+        (1.0, 1e-3 * optimum),
+        color=INK,
+        fontsize=9,
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 4),
+        ha="right",
+        textcoords="offset points",
+    )

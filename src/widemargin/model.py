@@ -125,7 +125,8 @@ def as_model(fitted: Any) -> Model:
     coef = getattr(fitted, "coef_", None)
     if coef is None:
         raise ValueError(
-            f"{type(fitted).__name__} has no coef_. Give a fitted linear classifier: call fit first."
+            f"{type(fitted).__name__} has no coef_. Give a fitted linear classifier: "
+            "call fit first."
         )
     coef = np.asarray(coef.toarray() if hasattr(coef, "toarray") else coef, np.float64)
     labels, kind = spelt(np.asarray(fitted.classes_))
@@ -278,5 +279,3 @@ def _refused(name: str, found: str) -> ModelFileError:
         f"{name}: found {found}; accepted: a model file that widemargin wrote. "
         "Copy it again, or train again."
     )
-
-

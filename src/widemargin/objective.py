@@ -46,8 +46,9 @@ class Certificate(NamedTuple):
 
 
 def certificate_of(primal: float, dual: float) -> Certificate:
-    gap = max(0.0, primal - dual)
-    return Certificate(primal, dual, gap, gap / primal if primal > 0.0 else 0.0)
+    """The gap is no less than 0, whatever the rounding; a value that is no number stays none."""
+    gap = 0.0 if dual >= primal else primal - dual
+    return Certificate(primal, dual, gap, gap / primal if primal != 0.0 else 0.0)
 
 
 def lam_of(objective: Objective, n: int) -> float:
@@ -66,15 +67,23 @@ def column(W: Array, k: int) -> Array:
     return W if W.ndim == 1 else W[:, k]
 
 
-@kernel
-def loss_sums(loss: Any, samples: Any, W: Array, b: Array) -> Array:
+def loss_sums(loss: Any, samples: Samples, W: Array, b: Array) -> Array:
     """Σᵢ sᵢₖ ℓ(wₖᵀxᵢ + bₖ; yᵢₖ) for each column k."""
-    sums, p = np.zeros(b.size), np.empty(b.size)
+    sums = np.zeros(b.size)
+    add_losses(loss, samples, W, b, np.empty(b.size), sums)
+    return sums
+
+
+@kernel
+def add_losses(loss: Any, samples: Any, W: Array, b: Array, p: Array, sums: Array) -> None:
+    """Add them to `sums`; p is room for K scores.
+
+    Code that allocates nothing loads sooner: np.zeros in it would import half of numba.
+    """
     for i in range(samples.codes.size):
         dots(row(samples.rows, i), W, p)
         for k in range(b.size):
             sums[k] += share(samples, i, k) * value(loss, p[k] + b[k], sign(samples, i, k))
-    return sums
 
 
 @kernel
@@ -173,14 +182,15 @@ def best_on_segment(at: Any, top: Array) -> Array:
     """The largest of a concave function seen at 0, top/2, top and the vertex of their parabola.
 
     For every loss but the logistic D(t α) is a parabola in t, so the vertex is the best point;
-    for the logistic it is near it, and a dual value at any point is a sound bound.
+    for the logistic it is near it, and a dual value at any point is a sound bound. Where the
+    dual is −∞ at the top, by rounding, there is no parabola and the other points remain.
     """
     none, half, full = at(np.zeros_like(top)), at(0.5 * top), at(top)
     bend = full - 2.0 * half + none
     with np.errstate(divide="ignore", invalid="ignore"):
         vertex = top * (0.5 - 0.25 * (full - none) / bend)
     vertex = np.clip(np.where(bend < 0.0, vertex, top), 0.0, top)
-    best: Array = np.max([none, half, full, at(vertex)], axis=0)
+    best: Array = np.fmax.reduce([none, half, full, at(vertex)])
     return best
 
 

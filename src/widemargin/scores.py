@@ -37,7 +37,8 @@ def codes_of(scores: Array) -> NDArray[np.int32]:
     """The class of each row: the sign of a single column, the largest of several."""
     if scores.shape[1] == 1:
         return (scores[:, 0] > 0.0).astype(np.int32)
-    return scores.argmax(axis=1).astype(np.int32)
+    largest: NDArray[np.int32] = scores.argmax(axis=1).astype(np.int32)
+    return largest
 
 
 def error_of(scores: Array, codes: Array) -> float:

@@ -24,9 +24,7 @@ def ranges(n: int, parts: int = PARTS) -> list[tuple[int, int]]:
     return list(zip(edges[:-1], edges[1:], strict=True))
 
 
-def each(
-    function: Callable[[int, int], T], parts: list[tuple[int, int]], threads: int
-) -> list[T]:
+def each(function: Callable[[int, int], T], parts: list[tuple[int, int]], threads: int) -> list[T]:
     """function(start, stop) of every range, in order, on so many threads."""
     if threads <= 1 or len(parts) == 1:
         return [function(*part) for part in parts]

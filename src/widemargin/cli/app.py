@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, TypeAlias
 
 import typer
 
 from widemargin._version import __version__
+from widemargin.cli.early import work_of
 
-CLICK = typer.BadParameter.__mro__[2]  # what every error of usage is, in any version of typer
+Work: TypeAlias = Callable[[], Any]  # done once typer has let go, which handles errors its own way
+CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # every error of usage, whatever version
 
 app = typer.Typer(
     name="widemargin",
@@ -50,13 +53,14 @@ Threads = Annotated[
 def run(arguments: list[str]) -> int:
     """Run the command that the arguments name; its exit code. Errors of usage are ValueErrors."""
     try:
-        return int(app(arguments, prog_name="widemargin", standalone_mode=False) or 0)
+        work = app(arguments, prog_name="widemargin", standalone_mode=False)
     except typer.Exit as done:
         return int(done.exit_code)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except CLICK as error:
         raise ValueError(_usage(error)) from None
+    return int(work() or 0) if callable(work) else int(work or 0)
 
 
 def _usage(error: Any) -> str:
@@ -87,9 +91,7 @@ def pack(
     data: Annotated[
         list[str], typer.Argument(metavar="DATA...", show_default=False, help="Files, in order.")
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to make.")
-    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to make.")],
     seed: Annotated[int, typer.Option(min=0, help="Of the shuffle, which is recorded.")] = 0,
     shuffle: Annotated[bool, typer.Option(help="Shuffle the rows once.")] = True,
     float64: Annotated[bool, typer.Option("--float64", help="Keep values in float64.")] = False,
@@ -97,11 +99,12 @@ def pack(
     zero_based: Base = None,
     n_jobs: Threads = None,
     json: Json = False,
-) -> None:
+) -> Work:
     """Turn files into one memory-mapped store, shuffled once, which trains without parsing."""
-    from widemargin.cli.pack import Packing, pack
-
-    pack(Packing(data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, json))
+    work = work_of("pack")
+    return lambda: work.pack(
+        work.Packing(data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, json)
+    )
 
 
 @app.command(
@@ -132,14 +135,16 @@ def train(
     ] = None,
     solver: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="auto, dual, sgd, asgd, minibatch, batch or perceptron."
-        ),
+        typer.Option(metavar="NAME", help="auto, dual, sgd, asgd, minibatch, batch or perceptron."),
     ] = "auto",
     epochs: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=1, metavar="N", help="Passes over the data, at most.",
-                     show_default="dual 1000; batch, perceptron 100; others 5"),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Passes over the data, at most.",
+            show_default="dual 1000; batch, perceptron 100; others 5",
+        ),
     ] = None,
     tol: Annotated[
         Optional[float],  # noqa: UP045
@@ -165,14 +170,28 @@ def train(
     zero_based: Base = None,
     intercept: Annotated[bool, typer.Option(help="Fit an intercept, not penalised.")] = True,
     json: Json = False,
-) -> int:
+) -> Work:
     """Train a linear classifier and save it. More than two classes: one against all."""
-    from widemargin.cli.train import Training, train
-
-    return train(
-        Training(
-            data, model, test, loss, C, alpha, solver, epochs, tol, batch_size, n_jobs, seed,
-            class_weight, n_features, zero_based, intercept, json,
+    work = work_of("train")
+    return lambda: work.train(
+        work.Training(
+            data,
+            model,
+            test,
+            loss,
+            C,
+            alpha,
+            solver,
+            epochs,
+            tol,
+            batch_size,
+            n_jobs,
+            seed,
+            class_weight,
+            n_features,
+            zero_based,
+            intercept,
+            json,
         )
     )
 
@@ -183,45 +202,48 @@ def predict(
     data: Data,
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("-o", "--output", metavar="FILE", show_default="stdout",
-                     help="Written whole or not at all."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default="stdout",
+            help="Written whole or not at all.",
+        ),
     ] = None,
     scores: Annotated[
         bool, typer.Option("--scores", help="After each label a tab and its score, or scores.")
     ] = False,
     n_jobs: Threads = None,
-) -> None:
+) -> Work:
     """Write the label of each row, one a line. DATA may lack labels; memory stays bounded."""
-    from widemargin.cli.predict import predict
-
-    predict(model, data, output, scores=scores, threads=n_jobs)
+    return lambda: work_of("predict").predict(model, data, output, scores=scores, threads=n_jobs)
 
 
 @app.command(epilog="Example: widemargin evaluate spam.safetensors test.svm --json")
-def evaluate(model: ModelFile, data: Data, n_jobs: Threads = None, json: Json = False) -> None:
+def evaluate(model: ModelFile, data: Data, n_jobs: Threads = None, json: Json = False) -> Work:
     """Error, precision and recall of each class, and the objective, on labelled data."""
-    from widemargin.cli.evaluate import evaluate
-
-    evaluate(model, data, threads=n_jobs, json=json)
+    return lambda: work_of("evaluate").evaluate(model, data, threads=n_jobs, json=json)
 
 
 @app.command(epilog="Example: widemargin demo --plot accuracy.png")
 def demo(
     rows: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=100, metavar="N", show_default="781265",
-                     help="Rows of the corpus; fewer make no calibrated comparison."),
+        typer.Option(
+            min=100,
+            metavar="N",
+            show_default="781265",
+            help="Rows of the corpus; fewer make no calibrated comparison.",
+        ),
     ] = None,
     plot: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE.png", help="Draw time against accuracy (needs matplotlib)."),
     ] = None,
     json: Json = False,
-) -> None:
+) -> Work:
     """The lecture's table: time, objective, error and gap of each solver on RCV1-like data."""
-    from widemargin.cli.demo import demo
-
-    demo(rows, plot, json=json)
+    return lambda: work_of("demo").demo(rows, plot, json=json)
 
 
 @app.command(epilog="Example: widemargin bench startup")
@@ -234,8 +256,6 @@ def bench(
         Optional[list[str]],  # noqa: UP045
         typer.Argument(metavar="[ARGUMENTS]...", help="Handed on, after --."),
     ] = None,
-) -> int:
+) -> Work:
     """Run a benchmark of a source checkout, or list them."""
-    from widemargin.cli.bench import bench
-
-    return bench(name, arguments or [])
+    return lambda: work_of("bench").bench(name, arguments or [])

@@ -25,15 +25,19 @@ def demo(rows: int | None, plot: Path | None, *, json: bool) -> None:
             entries.append(line)
             progress.advance(1)
     if json:
-        put_json({
-            "lambda": LAM,
-            "n_samples": len(task.train.codes),
-            "calibrated": rows is None,
-            "solvers": [entry._asdict() for entry in entries],
-            "published": [dict(zip(("solver", "seconds", "objective", "test_error"), line,
-                                   strict=True)) for line in PUBLISHED],
-            "seconds": {"corpus": corpus_seconds, "total": since_start()},
-        })
+        put_json(
+            {
+                "lambda": LAM,
+                "n_samples": len(task.train.codes),
+                "calibrated": rows is None,
+                "solvers": [entry._asdict() for entry in entries],
+                "published": [
+                    dict(zip(("solver", "seconds", "objective", "test_error"), line, strict=True))
+                    for line in PUBLISHED
+                ],
+                "seconds": {"corpus": corpus_seconds, "total": since_start()},
+            }
+        )
     else:
         _show(entries, rows is None)
     if plot is not None:
@@ -59,8 +63,10 @@ def _check_plot(plot: Path) -> None:
 
 def _head(task: Task, seconds: float) -> None:
     train, test = task.corpus.train, task.corpus.test
-    print(f"RCV1-shaped corpus: {len(train.codes):,} + {len(test.codes):,} rows, "
-          f"{train.rows.n_features:,} features ({seconds:.1f} s)")
+    print(
+        f"RCV1-shaped corpus: {len(train.codes):,} + {len(test.codes):,} rows, "
+        f"{train.rows.n_features:,} features ({seconds:.1f} s)"
+    )
     print(f"min (1/n) sum max(0, 1 - y (w.x + b)) + (lambda/2) |w|^2, lambda = {LAM:g}\n")
 
 
@@ -69,8 +75,10 @@ def _show(entries: list[Entry], calibrated: bool) -> None:
     head = f"{'':{widths[0]}}  {'':{widths[1]}}  {'seconds':>8}  {'f(w,b)':>7}  test error  gap"
     print(head)
     for e in entries:
-        print(f"{e.solver:{widths[0]}}  {e.settings:{widths[1]}}  {e.seconds:8.2f}  "
-              f"{e.objective:7.4f}  {100 * e.test_error:8.2f} %  {e.relative_gap:.1e}")
+        print(
+            f"{e.solver:{widths[0]}}  {e.settings:{widths[1]}}  {e.seconds:8.2f}  "
+            f"{e.objective:7.4f}  {100 * e.test_error:8.2f} %  {e.relative_gap:.1e}"
+        )
     width = widths[0] + widths[1] + 2
     print(f"\n{'published for RCV1 itself':{width}}")
     for name, seconds, objective, error in PUBLISHED:

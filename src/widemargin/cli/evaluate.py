@@ -18,7 +18,7 @@ from widemargin.model import Model, load
 from widemargin.objective import column
 from widemargin.penalties import L1, L2, NoPenalty, penalty_value
 from widemargin.scores import codes_of
-from widemargin.solvers.dual import losses_at
+from widemargin.solvers.dual_kernels import losses_at
 from widemargin.threads import cores
 
 PENALTIES: dict[str, Any] = {"l2": L2(), "l1": L1(), "nopenalty": NoPenalty(), "None": NoPenalty()}
@@ -108,5 +108,6 @@ def show(report: dict[str, Any]) -> None:
     width = max(5, *(len(name) for name in report["classes"]))
     print(f"{'class':>{width}}  precision  recall      f1  rows")
     for name, c in report["classes"].items():
-        print(f"{name:>{width}}  {c['precision']:9.4f}  {c['recall']:6.4f}  {c['f1']:6.4f}  "
-              f"{c['n']}")
+        print(
+            f"{name:>{width}}  {c['precision']:9.4f}  {c['recall']:6.4f}  {c['f1']:6.4f}  {c['n']}"
+        )

@@ -50,6 +50,8 @@ def pack(asked: Packing) -> None:
     }
     if asked.json:
         return put_json(report)
-    print(f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
-          f"{report['n_nonzeros']:,} nonzeros in {asked.output} "
-          f"({report['seconds']['pack']:.1f} s)")
+    print(
+        f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
+        f"{report['n_nonzeros']:,} nonzeros in {asked.output} "
+        f"({report['seconds']['pack']:.1f} s)"
+    )

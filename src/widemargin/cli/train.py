@@ -15,6 +15,7 @@ from widemargin.cli.output import Progress, put_json
 from widemargin.data.dataset import Dataset
 from widemargin.data.dataset import open as open_data
 from widemargin.data.labels import as_numbers
+from widemargin.data.parser import ZeroBased
 from widemargin.data.rows import read_only
 from widemargin.data.samples import Samples, make_samples
 from widemargin.errors import InputError
@@ -31,21 +32,21 @@ class Training(NamedTuple):
 
     data: str
     model: Path
-    test: str | None
-    loss: str | None
-    C: float | None
-    alpha: float | None
-    solver: str
-    epochs: int | None
-    tol: float | None
-    batch_size: int
-    n_jobs: int | None
-    seed: int
-    class_weight: str | None
-    n_features: int | None
-    zero_based: bool | None
-    intercept: bool
-    json: bool
+    test: str | None = None
+    loss: str | None = None
+    C: float | None = None
+    alpha: float | None = None
+    solver: str = "auto"
+    epochs: int | None = None
+    tol: float | None = None
+    batch_size: int = 32
+    n_jobs: int | None = None
+    seed: int = 0
+    class_weight: str | None = None
+    n_features: int | None = None
+    zero_based: bool | None = None
+    intercept: bool = True
+    json: bool = False
 
 
 class Timed(NamedTuple):
@@ -94,12 +95,14 @@ def _check(asked: Training) -> None:
     if asked.data == "-" == asked.test:
         raise ValueError("DATA and --test cannot both be stdin ('-'). Put one into a file.")
     if not asked.model.absolute().parent.is_dir():
-        raise InputError(f"{asked.model}: found no folder {asked.model.parent} to write into; "
-                         "accepted: a file in an existing folder; make it first.")
+        raise InputError(
+            f"{asked.model}: found no folder {asked.model.parent} to write into; "
+            "accepted: a file in an existing folder; make it first."
+        )
 
 
 def load(source: str, asked: Training, n_features: int | None, threads: int) -> Dataset:
-    base = "auto" if asked.zero_based is None else asked.zero_based
+    base: ZeroBased = "auto" if asked.zero_based is None else asked.zero_based
     return open_data(source, zero_based=base, n_features=n_features, threads=threads)
 
 
@@ -146,8 +149,14 @@ def test_error(test: Dataset, data: Dataset, fitted: Fitted, threads: int) -> fl
     return error_of(p, codes_among(data.label_names, test.label_names)[test.codes])
 
 
-def _model(objective: Objective, data: Dataset, fitted: Fitted, loss: str, solver: str,
-           report: dict[str, Any]) -> Model:
+def _model(
+    objective: Objective,
+    data: Dataset,
+    fitted: Fitted,
+    loss: str,
+    solver: str,
+    report: dict[str, Any],
+) -> Model:
     names = data.label_names
     numbers = as_numbers(names)
     whole = numbers is not None and all(value == int(value) for value in numbers)
@@ -169,24 +178,35 @@ def _model(objective: Objective, data: Dataset, fitted: Fitted, loss: str, solve
 
 def show(report: dict[str, Any], path: Path) -> None:
     seconds = report["seconds"]
-    print(f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
-          f"{report['n_nonzeros']:,} nonzeros, {report['n_classes']} classes")
-    print(f"objective      {report['objective']:.6g}  (per sample "
-          f"{report['objective_per_sample']:.6g})")
-    print(f"relative gap   {report['relative_gap']:.2e}  after {report['epochs']} epochs "
-          f"of {report['solver']}")
+    print(
+        f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
+        f"{report['n_nonzeros']:,} nonzeros, {report['n_classes']} classes"
+    )
+    print(
+        f"objective      {report['objective']:.6g}  (per sample "
+        f"{report['objective_per_sample']:.6g})"
+    )
+    print(
+        f"relative gap   {report['relative_gap']:.2e}  after {report['epochs']} epochs "
+        f"of {report['solver']}"
+    )
     print(f"train error    {100 * report['train_error']:.2f} %")
     if report["test_error"] is not None:
         print(f"test error     {100 * report['test_error']:.2f} %")
-    print(f"seconds        load {seconds['load']:.2f}, fit {seconds['fit']:.2f}, "
-          f"total {seconds['total']:.2f}")
+    print(
+        f"seconds        load {seconds['load']:.2f}, fit {seconds['fit']:.2f}, "
+        f"total {seconds['total']:.2f}"
+    )
     print(f"saved          {path}")
 
 
 def _verdict(fitted: Fitted) -> int:
     if fitted.solved:
         return DONE
-    print(f"widemargin: stopped after {fitted.epochs} epochs at a relative gap of "
-          f"{fitted.certificate.relative_gap:.3g}, above tol; the model is saved. "
-          "Raise --epochs or --tol.", file=sys.stderr)
+    print(
+        f"widemargin: stopped after {fitted.epochs} epochs at a relative gap of "
+        f"{fitted.certificate.relative_gap:.3g}, above tol; the model is saved. "
+        "Raise --epochs or --tol.",
+        file=sys.stderr,
+    )
     return SHORT_OF_TOLERANCE

@@ -31,14 +31,20 @@ def checked_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, 
 
 
 def checked_sparse(X: Any) -> Rows:
-    """Rows of checked X; the kernels trust column indices, so they are looked at once.
+    """Rows of checked X; the kernels trust row pointers and indices, so they are looked at once.
 
     Rows that name a column twice are summed, in a copy. Raises ValueError where an index lies
-    outside the matrix or the row pointers do not fit.
+    outside the matrix or the three arrays do not fit each other.
     """
     rows = as_rows(X)
     if isinstance(rows, Dense):
         return rows
+    if len(rows.indptr) != X.shape[0] + 1 or len(rows.values) != len(rows.indices):
+        raise ValueError(
+            f"X.indptr has {len(rows.indptr)} entries for {X.shape[0]} rows, and X.data "
+            f"{len(rows.values)} for {len(rows.indices)} in X.indices. X.indptr must have one more "
+            "than rows, X.data as many as X.indices. Build the matrix again from its source."
+        )
     found = look(rows)
     if not found.ends:
         raise ValueError(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils import check_array, compute_class_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 from sklearn.utils.validation import validate_data
@@ -101,6 +102,7 @@ def start_state(est: Any, samples: Samples, coef: Any, intercept: Any, t: int) -
     K, d = n_columns(samples), n_features(samples.rows)
     W, b = np.zeros((K, d)), np.zeros(K)
     if coef is not None:
+        coef = coef.toarray() if issparse(coef) else coef  # after sparsify()
         if np.shape(coef) != (K, d) and (K > 1 or np.size(coef) != d):
             raise ValueError(
                 f"Provided coef_init does not match dataset: shape {np.shape(coef)}, not {(K, d)}."

@@ -3,7 +3,7 @@
 The data are read twice: once for the scores, once for V = Σ αᵢₖ yᵢₖ xᵢ over the α that the
 slopes at those scores propose. `objective.certify` is the same on one thread, step by step.
 Sums run over fixed ranges of rows in a fixed order, so the result does not depend on the
-number of threads.
+number of threads. The kernels allocate nothing, so that their code loads soon.
 """
 
 from __future__ import annotations
@@ -38,10 +38,9 @@ class Evaluation(NamedTuple):
 
 
 @kernel
-def propose(loss: Any, C: float, samples: Any, p: Array, alpha: Array) -> Array:
-    """αᵢₖ = −cᵢₖ yᵢₖ ℓ′(pᵢₖ; yᵢₖ), in place, and (3, K) sums of each column:
+def propose(loss: Any, C: float, samples: Any, p: Array, alpha: Array, sums: Array) -> None:
+    """αᵢₖ = −cᵢₖ yᵢₖ ℓ′(pᵢₖ; yᵢₖ), in place; adds to the (3, K) sums of each column:
     sᵢₖ ℓ over all samples, α over the negative side, α over the positive side."""
-    sums = np.zeros((3, p.shape[1]))
     for i in range(p.shape[0]):
         for k in range(p.shape[1]):
             y, s = sign(samples, i, k), share(samples, i, k)
@@ -49,13 +48,11 @@ def propose(loss: Any, C: float, samples: Any, p: Array, alpha: Array) -> Array:
             alpha[i, k] = a
             sums[0, k] += s * value(loss, p[i, k], y)
             sums[2 if y > 0.0 else 1, k] += a
-    return sums
 
 
 @kernel
-def add_rows(samples: Any, scale: Array, alpha: Array, V: Array) -> None:
-    """vₖ ← vₖ + Σᵢ scale[side, k] αᵢₖ yᵢₖ xᵢ, in place."""
-    g = np.empty(alpha.shape[1])
+def add_rows(samples: Any, scale: Array, alpha: Array, g: Array, V: Array) -> None:
+    """vₖ ← vₖ + Σᵢ scale[side, k] αᵢₖ yᵢₖ xᵢ, in place; g is room for K numbers."""
     for i in range(alpha.shape[0]):
         some = False
         for k in range(g.size):
@@ -68,17 +65,15 @@ def add_rows(samples: Any, scale: Array, alpha: Array, V: Array) -> None:
 
 @kernel
 def scaled_conjugates(
-    loss: Any, C: float, samples: Any, scale: Array, alpha: Array, t: Array
-) -> Array:
-    """Σᵢ cᵢₖ ℓ*(−tₖ scale[side, k] αᵢₖ / cᵢₖ) of each column."""
-    sums = np.zeros(alpha.shape[1])
+    loss: Any, C: float, samples: Any, scale: Array, alpha: Array, t: Array, sums: Array
+) -> None:
+    """Add Σᵢ cᵢₖ ℓ*(−tₖ scale[side, k] αᵢₖ / cᵢₖ) of each column to `sums`."""
     for i in range(alpha.shape[0]):
         for k in range(alpha.shape[1]):
             c = C * share(samples, i, k)
             if c > 0.0:
                 side = 1 if sign(samples, i, k) > 0.0 else 0
                 sums[k] += c * conjugate(loss, t[k] * scale[side, k] * alpha[i, k] / c)
-    return sums
 
 
 def evaluate(
@@ -108,7 +103,9 @@ def _proposed(
 
     def part(start: int, stop: int) -> Array:
         some = take_samples(samples, start, stop)
-        return propose(objective.loss, objective.C, some, p[start:stop], alpha[start:stop])
+        sums = np.zeros((3, b.size))
+        propose(objective.loss, objective.C, some, p[start:stop], alpha[start:stop], sums)
+        return sums
 
     return p, alpha, np.sum(each(part, ranges(len(p)), threads), axis=0)
 
@@ -135,26 +132,29 @@ def _dual(
     def at(t: Array) -> Array:
         def part(start: int, stop: int) -> Array:
             some = take_samples(samples, start, stop)
-            C = objective.C
-            return scaled_conjugates(objective.loss, C, some, scale, alpha[start:stop], t)
+            sums, u = np.zeros(K), alpha[start:stop]
+            scaled_conjugates(objective.loss, objective.C, some, scale, u, t, sums)
+            return sums
 
         penalty = [penalty_conjugate(r, t[k] * v) for k, v in enumerate(columns)]
-        return -np.array(penalty) - np.sum(each(part, ranges(n), threads), axis=0)
+        value: Array = -np.array(penalty) - np.sum(each(part, ranges(n), threads), axis=0)
+        return value
 
     return float(best_on_segment(at, top).sum())
 
 
 def _combined(samples: Samples, alpha: Array, scale: Array, threads: int) -> Array:
     """V, each range of rows into an array of its own unless these outweigh the data."""
-    room = zero_weights(samples)[0].size
-    parts = SUMS if SUMS * room <= n_nonzeros(samples.rows) else 1
+    size = zero_weights(samples)[0].size
+    parts = SUMS if SUMS * size <= n_nonzeros(samples.rows) else 1
 
     def part(start: int, stop: int) -> Array:
-        V = zero_weights(samples)[0]
-        add_rows(take_samples(samples, start, stop), scale, alpha[start:stop], V)
+        V: Array = zero_weights(samples)[0]
+        room = np.empty(alpha.shape[1])
+        add_rows(take_samples(samples, start, stop), scale, alpha[start:stop], room, V)
         return V
 
-    pieces = each(part, ranges(len(alpha), parts), threads)
-    for piece in pieces[1:]:
-        pieces[0] += piece
-    return pieces[0]
+    whole, *others = each(part, ranges(len(alpha), parts), threads)
+    for piece in others:
+        np.add(whole, piece, out=whole)
+    return whole

@@ -1,4 +1,7 @@
-"""Solvers by name: which losses each takes, what it needs before its first step."""
+"""Solvers by name: which losses each takes, what it needs before its first step.
+
+Each is imported when it is asked for: the kernels of all take longer to find than most fits.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,9 @@ from widemargin.errors import choose, listing
 from widemargin.losses import LOSSES, Loss
 from widemargin.objective import Objective
 from widemargin.penalties import L2, NoPenalty, Penalty
-from widemargin.run.fit import Fitted, Progress, fit_dual, fit_online
+from widemargin.run.fit import Fitted, Progress, fit_dual
+from widemargin.run.online import fit_online
 from widemargin.run.serial import Solver
-from widemargin.schedules import Averaged, Optimal
-from widemargin.solvers.asgd import Asgd
-from widemargin.solvers.batch import Batch
-from widemargin.solvers.eta0 import trial_eta0
-from widemargin.solvers.minibatch import Minibatch
-from widemargin.solvers.perceptron import Perceptron, separated
-from widemargin.solvers.sgd import Sgd
-from widemargin.solvers.steps import intercept_decay
 
 MARGIN_LOSSES = ("hinge", "log_loss", "modified_huber", "perceptron", "squared_hinge")
 DUAL_LOSSES = tuple(name for name in MARGIN_LOSSES if LOSSES[name] in ASCENDS)
@@ -50,6 +46,9 @@ class Kind(NamedTuple):
 
 def _stepping(solver: Any, objective: Objective, samples: Samples, rng: Any) -> Any:
     """The solver with η₀ found by trial, λ of the objective, the intercept's rate of the rows."""
+    from widemargin.solvers.eta0 import trial_eta0
+    from widemargin.solvers.steps import intercept_decay
+
     lam = 1.0 / (objective.C * len(samples.codes))
     solver = replace(
         solver,
@@ -61,27 +60,46 @@ def _stepping(solver: Any, objective: Objective, samples: Samples, rng: Any) -> 
 
 
 def _sgd(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
+    from widemargin.schedules import Optimal
+    from widemargin.solvers.sgd import Sgd
+
     return _stepping(Sgd(Optimal(1.0, 1.0)), objective, samples, rng)
 
 
 def _asgd(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
     """Averaging starts with the second epoch, if there is one: the first steps are far off."""
+    from widemargin.schedules import Averaged
+    from widemargin.solvers.asgd import Asgd
+
     epochs, n = plan.epochs or SOLVERS["asgd"].epochs, len(samples.codes)
     start = n + 1 if epochs > 1 else n // 2 + 1
     return _stepping(Asgd(Averaged(1.0, 1.0), average_from=start), objective, samples, rng)
 
 
 def _minibatch(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
+    from widemargin.schedules import Optimal
+    from widemargin.solvers.minibatch import Minibatch
+
     solver = Minibatch(Optimal(1.0, 1.0), batch_size=plan.batch_size)
     return _stepping(solver, objective, samples, rng)
 
 
 def _batch(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
+    from widemargin.solvers.batch import Batch
+
     return Batch()
 
 
 def _perceptron(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
+    from widemargin.solvers.perceptron import Perceptron
+
     return Perceptron()
+
+
+def _separated(state: Any) -> bool:
+    from widemargin.solvers.perceptron import separated
+
+    return separated(state)
 
 
 SOLVERS: dict[str, Kind] = {
@@ -133,8 +151,9 @@ def fit(
     if epochs < 1:
         raise ValueError(f"epochs={epochs} must be at least 1.")
     if kind.make is None:
-        return fit_dual(objective, samples, tol=tol or 0.0, max_epochs=epochs, rng=rng,
-                        progress=progress)
+        return fit_dual(
+            objective, samples, tol=tol or 0.0, max_epochs=epochs, rng=rng, progress=progress
+        )
     solver = kind.make(objective, samples, rng, plan)
     return fit_online(
         solver,
@@ -143,7 +162,7 @@ def fit(
         epochs=epochs,
         rng=rng,
         tol=tol,
-        settled=separated if name == "perceptron" else None,
+        settled=_separated if name == "perceptron" else None,
         progress=progress,
         threads=plan.threads,
     )

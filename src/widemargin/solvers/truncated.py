@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import types
 from numpy.typing import NDArray
 
 from widemargin._jit import compiled_as, kernel
-from widemargin.data.rows import Array, axpys, dots, row
+from widemargin.data.rows import Array, axpys, dots, is_sparse, row
 from widemargin.data.samples import Samples, share, sign
 from widemargin.losses import value
 from widemargin.objective import Objective
@@ -57,9 +56,9 @@ def touched(x: Any) -> Any:
 
 @compiled_as(touched)
 def _touched(x: Any) -> Any:
-    if isinstance(x, types.BaseTuple):
+    if is_sparse(x):
         return lambda x: x[1]
-    return lambda x: range(x.size)
+    return lambda x: range(x[0].size)
 
 
 @kernel
@@ -92,11 +91,12 @@ def truncated_epoch(
     for one column. Tsuruoka, Tsujii & Ananiadou, Stochastic gradient descent training for
     L1-regularized log-linear models with cumulative penalty, 2009.
     """
+    # Over 30 lines: to cut the step from the loop would pass every array of the state a sample.
     U, sum_b, t, loss_sum, V, b, Q, due = state
     p, g = np.empty(b.size), np.empty(b.size)
     s, S, count = 1.0, 0.0, max(0.0, t - average_from + 1.0)
-    np.multiply(U, -count, U)
-    np.multiply(sum_b, count, sum_b)
+    multiplied_out(-count, U)
+    multiplied_out(-count, sum_b)
     loss_sum[:] = 0.0
     for i in order:
         eta, x = rate(schedule, t), row(samples.rows, i)
@@ -108,7 +108,7 @@ def truncated_epoch(
         for k in range(b.size):
             y, c, score = sign(samples, i, k), share(samples, i, k), before * p[k] + b[k]
             loss_sum[k] += c * value(loss, score, y)
-            h = -eta * c * pull(schedule, loss, x, score, y)
+            h = -eta * c * pull(schedule, loss, samples.rows, i, score, y)
             b[k] += step.intercept * h
             g[k] = h / s
         axpys(g, x, V)
@@ -122,11 +122,11 @@ def truncated_epoch(
         if t >= average_from:
             S, count = S + s, count + 1.0
             for k in range(b.size):
-                sum_b[k] += b[k]
+                sum_b[k] -= b[k]
     close_sum(S, V, U)
     multiplied_out(s, V)
     take_average(count, V, U)
-    take_average(count, b, np.negative(sum_b, sum_b))
+    take_average(count, b, sum_b)
     return t  # type: ignore[no-any-return]
 
 
