@@ -57,7 +57,7 @@ def throughput(run: Run, files: Any) -> Table:
                 name,
                 f"{size / 1e6:.0f}",
                 number(seconds),
-                f"{size / seconds / 1e6:.0f}",
+                number(size / seconds / 1e6),
                 times(seconds / ours),
             ]
         )

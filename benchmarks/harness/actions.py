@@ -93,24 +93,21 @@ def _least(efforts: Any, reaches: Callable[[Any], bool]) -> Any:
 
 
 def epoch(spec: Spec) -> Any:
-    """Seconds of a gather-dot pass, an epoch of SGD and one of averaged SGD, taken in turns."""
-    from widemargin.data.rows import block_order, n_rows
+    """Seconds of a gather-dot pass, an epoch of SGD and one of averaged SGD, taken in turns.
+
+    An epoch is what `run.serial` does: a fresh order of the rows, then the steps.
+    """
     from widemargin.objective import loss_sums
-    from widemargin.run.serial import BLOCK_ROWS
-    from widemargin.solvers.eta0 import trial_eta0
+    from widemargin.run.serial import serial
 
     problem = _problem(spec)
     objective, samples = objective_of(problem), samples_of(problem)
     rng = np.random.default_rng(0)
-    order = block_order(n_rows(samples.rows), BLOCK_ROWS, rng)
-    solvers = _solvers(trial_eta0, objective, samples, rng)
-    states = {name: solver.init(objective, samples) for name, solver in solvers.items()}
-
-    def step(name: str) -> None:
-        states[name] = solvers[name].epoch(objective, samples, order, states[name])
-
-    calls = {"pass": lambda: loss_sums(objective.loss, samples, states["sgd"].W, states["sgd"].b)}
-    calls |= {name: lambda name=name: step(name) for name in solvers}
+    solvers = _solvers(objective, samples, rng)
+    runs = {name: serial(solver, objective, samples, rng) for name, solver in solvers.items()}
+    last = next(runs["sgd"])
+    calls = {"pass": lambda: loss_sums(objective.loss, samples, last.W, last.b)}
+    calls |= {name: lambda name=name: next(runs[name]) for name in runs}
     for call in calls.values():
         call()
     times = {name: [] for name in calls}
@@ -120,10 +117,11 @@ def epoch(spec: Spec) -> Any:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def _solvers(trial_eta0: Any, objective: Any, samples: Any, rng: Any) -> Any:
+def _solvers(objective: Any, samples: Any, rng: Any) -> Any:
     from widemargin.objective import lam_of
     from widemargin.schedules import Averaged, Optimal
     from widemargin.solvers.asgd import Asgd
+    from widemargin.solvers.eta0 import trial_eta0
     from widemargin.solvers.sgd import Sgd
 
     lam = lam_of(objective, len(samples.codes))

@@ -19,12 +19,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from harness.environment import environment
 from widemargin._jit import digest
 
 Spec = dict[str, Any]
 HERE = Path(__file__).parents[1]
 LIMIT = 300.0  # seconds a measurement may take
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class Run:
@@ -100,15 +100,6 @@ def in_process(spec: Spec, limit: float) -> dict[str, Any]:
             error = f"took longer than {limit:g} s"
         result = json.loads(out.read_text("utf-8")) if error is None else None
     return {"result": result, "took": time.perf_counter() - began, "error": error}
-
-
-def environment() -> dict[str, str]:
-    """Libraries keep to one thread; the package under test is the one that runs this."""
-    import widemargin
-
-    paths = [str(Path(widemargin.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    joined = os.pathsep.join(path for path in paths if path)
-    return {**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "PYTHONPATH": joined}
 
 
 def median(results: Sequence[Any], field: str) -> float:

@@ -60,13 +60,6 @@ def _name(problem: Problem, thin: bool) -> str:
     return f"{problem.name}-{n}-{nonzeros}-{DIGITS}digits{'-thin' if thin else ''}"
 
 
-def read_once(path: Path) -> None:
-    """Into the page cache."""
-    with path.open("rb", buffering=0) as file:
-        while file.read(1 << 24):
-            pass
-
-
 def make(spec: dict[str, Any]) -> Any:
     """Action: the two text files of a data set and their sizes."""
     problem = datasets.load(spec["data"], spec.get("rows"))
