@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from reference import columns_of, objective_value, optimum, penalty_of
 from scipy.sparse import csr_matrix
 
+from reference import columns_of, objective_value, optimum, penalty_of
 from widemargin import objective as module
 from widemargin.data.rows import as_rows
 from widemargin.data.samples import make_samples

@@ -47,8 +47,8 @@ def best_intercept(
         rising = slopes(middle)
         low, high = np.where(rising > 0.0, low, middle), np.where(rising > 0.0, middle, high)
         if (np.abs(rising) * (high - low) <= eps).all():
-            break
-    return 0.5 * (low + high)
+            break  # what is left to win is bounded at `middle`, and nowhere else
+    return middle
 
 
 def bracket(slopes: Any, b: Array) -> tuple[Array, Array]:
