@@ -51,8 +51,10 @@ def main():
             raise
     faulthandler.cancel_dump_traceback_later()
     seconds = time.perf_counter() - start
-    print(f"{arguments.runs} texts, {accepted} accepted, the others rejected where the reference "
-          f"rejects them; {seconds:.0f} s")
+    print(
+        f"{arguments.runs} texts, {accepted} accepted, the others rejected where the reference "
+        f"rejects them; {seconds:.0f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -11,9 +11,12 @@ import pytest
 import widemargin as wm
 from widemargin.cli import main
 
-TEXT = "\n".join(
-    f"{'+1' if i % 3 else '-1'} {1 + i % 3}:{1 + i % 5} 5:{0.1 * (i % 7):g}" for i in range(60)
-) + "\n"
+TEXT = (
+    "\n".join(
+        f"{'+1' if i % 3 else '-1'} {1 + i % 3}:{1 + i % 5} 5:{0.1 * (i % 7):g}" for i in range(60)
+    )
+    + "\n"
+)
 
 
 @pytest.fixture
@@ -45,8 +48,19 @@ def refused(result, *words):
 
 
 FIELDS = {
-    "objective", "objective_per_sample", "dual_objective", "relative_gap", "epochs", "seconds",
-    "train_error", "test_error", "n_samples", "n_features", "n_nonzeros", "solver", "n_jobs",
+    "objective",
+    "objective_per_sample",
+    "dual_objective",
+    "relative_gap",
+    "epochs",
+    "seconds",
+    "train_error",
+    "test_error",
+    "n_samples",
+    "n_features",
+    "n_nonzeros",
+    "solver",
+    "n_jobs",
 }
 
 
@@ -81,8 +95,20 @@ def test_alpha_is_one_over_c_n(run, data, tmp_path):
 
 
 def test_balanced_classes_no_intercept_and_more_features(run, data, tmp_path):
-    run("train", data, "-m", tmp_path / "m", "--class-weight", "balanced", "--no-intercept",
-        "--n-features", 9, "--one-based", "--seed", 3)
+    run(
+        "train",
+        data,
+        "-m",
+        tmp_path / "m",
+        "--class-weight",
+        "balanced",
+        "--no-intercept",
+        "--n-features",
+        9,
+        "--one-based",
+        "--seed",
+        3,
+    )
     model = wm.load(tmp_path / "m")
     assert model.n_features == 9 and model.b.tolist() == [0.0] and not model.zero_based
 
@@ -94,8 +120,19 @@ def test_stopping_before_tol_is_exit_code_1_with_the_gap_and_a_model(run, data, 
 
 
 def test_an_online_solver_with_tol_stops_when_it_is_reached(run, data, tmp_path):
-    code, out, _ = run("train", data, "-m", tmp_path / "m", "--solver", "asgd", "--tol", 0.99,
-                       "--epochs", 50, "--json")
+    code, out, _ = run(
+        "train",
+        data,
+        "-m",
+        tmp_path / "m",
+        "--solver",
+        "asgd",
+        "--tol",
+        0.99,
+        "--epochs",
+        50,
+        "--json",
+    )
     report = json.loads(out)
     assert code == 0 and report["epochs"] < 50 and report["relative_gap"] <= 0.99
 
@@ -127,8 +164,12 @@ def compressed(how):
 
     import zstandard
 
-    makers = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress,
-              "zst": zstandard.ZstdCompressor().compress}
+    makers = {
+        "gz": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+        "zst": zstandard.ZstdCompressor().compress,
+    }
     return makers[how](TEXT.encode())
 
 
@@ -360,9 +401,17 @@ def test_train_reads_its_options_as_typer_does(monkeypatch, options):
 
 @pytest.mark.parametrize(
     "words",
-    [["d"], ["d", "-m"], ["d", "e", "-m", "m"], ["d", "-m", "m", "--C=1"], ["--help"],
-     ["d", "-m", "m", "--epochs", "0"], ["d", "-m", "m", "--C", "x"], ["d", "-m", "m", "--json",
-     "--json"], ["d", "-m", "m", "--wrong"]],
+    [
+        ["d"],
+        ["d", "-m"],
+        ["d", "e", "-m", "m"],
+        ["d", "-m", "m", "--C=1"],
+        ["--help"],
+        ["d", "-m", "m", "--epochs", "0"],
+        ["d", "-m", "m", "--C", "x"],
+        ["d", "-m", "m", "--json", "--json"],
+        ["d", "-m", "m", "--wrong"],
+    ],
 )
 def test_what_is_not_plainly_right_is_left_to_typer(words):
     from widemargin.cli.quick import read_train

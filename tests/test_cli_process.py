@@ -25,7 +25,8 @@ def test_an_interrupt_is_one_line_and_leaves_nothing(tmp_path, model):
     os.mkfifo(tmp_path / "pipe")
     process = subprocess.Popen(
         [*COMMAND, "predict", model, tmp_path / "pipe", "-o", tmp_path / "out"],
-        stderr=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with (tmp_path / "pipe").open("w") as pipe:  # opens once the command reads it
         pipe.write("1:1\n")
@@ -43,7 +44,8 @@ def test_a_broken_pipe_is_quiet(tmp_path, model):
     (tmp_path / "data").write_text("1:1\n" * 9_000_000)  # blocks enough to notice
     process = subprocess.Popen(
         [*COMMAND, "predict", model, tmp_path / "data"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout.readline() == b"yes\n"
     process.stdout.close()

@@ -105,8 +105,13 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path, bad)
 
 
 def facts(**change):
-    return {"format": "widemargin-model", "version": 1, "labels": ["a", "b"], "n_features": 2,
-            **change}
+    return {
+        "format": "widemargin-model",
+        "version": 1,
+        "labels": ["a", "b"],
+        "n_features": 2,
+        **change,
+    }
 
 
 def write(path: Path, W, b, said) -> None:

@@ -45,8 +45,10 @@ def test_installed_tests_pass_but_for_the_exceptions(tmp_path):
 
 
 def test_exceptions_are_few():
-    of = {module: [c for c in EXCEPTIONS if c.startswith(f"test_{module}::")] for module in
-          ("perceptron", "sgd", "svm")}
+    of = {
+        module: [c for c in EXCEPTIONS if c.startswith(f"test_{module}::")]
+        for module in ("perceptron", "sgd", "svm")
+    }
     assert not of["perceptron"]
     assert len(of["sgd"]) <= 10
     assert len(of["svm"]) <= 3

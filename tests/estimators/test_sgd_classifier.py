@@ -161,7 +161,8 @@ def test_a_sparse_matrix_is_not_copied(cancer):
     real = online_data.make_samples
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            online_data, "make_samples",
+            online_data,
+            "make_samples",
             lambda rows, *rest: seen.update(rows=rows) or real(rows, *rest),
         )
         Spy(random_state=0).fit(X, cancer[1])

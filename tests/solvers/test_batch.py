@@ -34,8 +34,9 @@ def test_the_gradient_is_the_slope_of_the_objective(classes, penalty, h=1e-6):
     G += penalty_slope(penalty, W)
     D, e = rng.normal(size=W.shape), rng.normal(size=K)
     up, down = (primal(f, samples, W + s * D, b + s * e) for s in (h, -h))
-    np.testing.assert_allclose((G * D).reshape(-1, K).sum(0) + g * e, (up - down) / (2 * h),
-                               rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(
+        (G * D).reshape(-1, K).sum(0) + g * e, (up - down) / (2 * h), rtol=1e-7, atol=1e-7
+    )
 
 
 def test_smooth_losses_fall_to_the_optimum():
@@ -75,7 +76,12 @@ def test_columns_together_are_columns_alone():
     data, f = problem(3), Objective(Logistic(), 0.5)
     together = epochs(f, data.samples, 15)[-1]
     for k in range(3):
-        alone = make_samples(data.samples.rows, data.samples.codes == k, 2, data.samples.weight,
-                             data.samples.factor[:, k])
+        alone = make_samples(
+            data.samples.rows,
+            data.samples.codes == k,
+            2,
+            data.samples.weight,
+            data.samples.factor[:, k],
+        )
         state = epochs(f, alone, 15)[-1]
         np.testing.assert_allclose(together.W[:, k], state.W, rtol=1e-9, atol=1e-12)

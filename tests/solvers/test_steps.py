@@ -160,7 +160,10 @@ def test_columns_together_are_columns_alone(solver, penalty):
     together = run(solver, f, data)
     for k in range(4):
         binary = make_samples(
-            data.samples.rows, data.samples.codes == k, 2, data.samples.weight,
+            data.samples.rows,
+            data.samples.codes == k,
+            2,
+            data.samples.weight,
             data.samples.factor[:, k],
         )
         alone = run(solver, f, data._replace(samples=binary))

@@ -34,6 +34,7 @@ SWEEPS = 5000  # of coordinate descent on the model, at most; each costs d² ope
 EXACT = 1e-12  # a sweep that moves less than this, relative to the weights, ends the model
 HALVINGS = 40  # of the line search
 ENOUGH = 1e-4  # share of the predicted fall that a step must bring (Armijo)
+LAST = 1e-13  # of the objective: a fall that rounding hides
 RIDGE = 1e-11  # of the mean curvature, added where features depend on each other
 
 
@@ -57,7 +58,7 @@ class ProximalNewton:
 
 
 def move(objective: Objective, rows: Rows, y: Array, c: Array, v: Array) -> float:
-    """One step on v, in place; its length, 0 where none lowers the objective."""
+    """One step on v, in place; its length, 0 where there is no more to win."""
     p = scores_of(rows, v)
     g, H = expansion(objective, rows, y, c, p)
     u = v.copy()
@@ -65,6 +66,9 @@ def move(objective: Objective, rows: Rows, y: Array, c: Array, v: Array) -> floa
     step, q = u - v, scores_of(rows, u) - p
     before = weighted_loss(objective.loss, y, c, p) + np.abs(v[:-1]).sum()
     predicted = float(g @ step) + np.abs(u[:-1]).sum() - np.abs(v[:-1]).sum()
+    if abs(predicted) <= LAST * before:  # too little for the objective to tell: the last step
+        v += step
+        return 0.0
     t = 1.0
     for _ in range(HALVINGS):
         after = weighted_loss(objective.loss, y, c, p + t * q)
