@@ -163,7 +163,7 @@ def classifiers(run: Run, data: str) -> Table:
             ]
         )
     words = (
-        "tol=None. *an epoch*: what each of four more epochs adds to a fit; *one-epoch fit*: "
+        "tol=None. *an epoch*: what each of two more epochs adds to a fit; *one-epoch fit*: "
         "everything, with checks, ours also the search for the first learning rate and the "
         "certificate. Ratios on data of the same type, which either takes without a copy."
     )

@@ -131,7 +131,7 @@ def _solvers(objective: Any, samples: Any, rng: Any) -> Any:
 
 def sgd_classifier(spec: Spec) -> Any:
     """SGDClassifier, ours or scikit-learn's, tol=None: a fit of one epoch, and what each epoch
-    after the first adds, from a fit of five."""
+    after the first adds, from a fit of three."""
     problem = _problem(spec)
     name = spec["solver"]
     X, y = csr(problem, np.dtype(spec["dtype"])), problem.codes
@@ -145,8 +145,8 @@ def sgd_classifier(spec: Spec) -> Any:
 
     make(alpha=datasets.LAM, max_iter=1, tol=None, average=spec["average"]).fit(X[:500], y[:500])
     first = [run(1) for _ in range(2)]
-    more = [run(5) for _ in range(2)]
-    return {"one": min(first), "epoch": (min(more) - min(first)) / 4.0}
+    more = [run(3) for _ in range(2)]
+    return {"one": min(first), "epoch": (min(more) - min(first)) / 2.0}
 
 
 def _classifier(name: str) -> Any:
