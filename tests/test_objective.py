@@ -30,7 +30,7 @@ from widemargin.objective import (
 from widemargin.penalties import L1, L2, ElasticNet, NoPenalty
 
 KERNELS = [
-    "loss_sums",
+    "add_losses",
     "slope_duals",
     "combine",
     "side_sums",

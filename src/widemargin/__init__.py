@@ -9,9 +9,12 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Certificate": "widemargin.objective",
     "Dataset": "widemargin.data.dataset",
     "LinearSVC": "widemargin.estimators.linear_svc",
+    "Model": "widemargin.model",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
+    "load": "widemargin.model",
     "open": "widemargin.data.dataset",
+    "save": "widemargin.model",
 }
 
 

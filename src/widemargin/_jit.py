@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 from numba.extending import overload, register_jitable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,13 +87,28 @@ def inlined(function: F) -> F:
     return compiled
 
 
+class QuickCache(FunctionCache):
+    """Machine code from disk, without what only compiling needs.
+
+    numba's own cache first installs every implementation that it knows, scipy.linalg included:
+    0.2 s. Code that is loaded needs none of it but the allocator; compiling installs the rest
+    by itself.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
+
 def _njit(function: F, fastmath: bool | set[str], counted: bool = True) -> F:
     before, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder())
     try:
-        compiled: F = njit(
-            cache=True, nogil=True, error_model="numpy", fastmath=fastmath, _nrt=counted
-        )(function)
-        return compiled
+        compiled: Any = njit(nogil=True, error_model="numpy", fastmath=fastmath, _nrt=counted)(
+            function
+        )
+        compiled._cache = QuickCache(function)  # type: ignore[no-untyped-call]
+        return cast(F, compiled)
     finally:
         config.CACHE_DIR = before
 

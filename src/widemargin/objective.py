@@ -67,15 +67,23 @@ def column(W: Array, k: int) -> Array:
     return W if W.ndim == 1 else W[:, k]
 
 
-@kernel
-def loss_sums(loss: Any, samples: Any, W: Array, b: Array) -> Array:
+def loss_sums(loss: Any, samples: Samples, W: Array, b: Array) -> Array:
     """Σᵢ sᵢₖ ℓ(wₖᵀxᵢ + bₖ; yᵢₖ) for each column k."""
-    sums, p = np.zeros(b.size), np.empty(b.size)
+    sums = np.zeros(b.size)
+    add_losses(loss, samples, W, b, np.empty(b.size), sums)
+    return sums
+
+
+@kernel
+def add_losses(loss: Any, samples: Any, W: Array, b: Array, p: Array, sums: Array) -> None:
+    """Add them to `sums`; p is room for K scores.
+
+    Code that allocates nothing loads sooner: np.zeros in it would import half of numba.
+    """
     for i in range(samples.codes.size):
         dots(row(samples.rows, i), W, p)
         for k in range(b.size):
             sums[k] += share(samples, i, k) * value(loss, p[k] + b[k], sign(samples, i, k))
-    return sums
 
 
 @kernel

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from widemargin._jit import compiled_as
-from widemargin.data.rows import squared_norm
+from widemargin.data.rows import row, squared_norm
 from widemargin.losses import Loss, slope, value
 
 
@@ -90,17 +90,17 @@ def _invscaling_rate(schedule: Any, t: Any) -> Any:
     return schedule.eta0 / (t + 1.0) ** schedule.power
 
 
-def _slope_pull(schedule: Any, loss: Any, x: Any, p: Any, y: Any) -> Any:
+def _slope_pull(schedule: Any, loss: Any, rows: Any, i: Any, p: Any, y: Any) -> Any:
     return slope(loss, p, y)
 
 
-def _pa1_pull(schedule: Any, loss: Any, x: Any, p: Any, y: Any) -> Any:
-    q = schedule.eta0 * squared_norm(x)
+def _pa1_pull(schedule: Any, loss: Any, rows: Any, i: Any, p: Any, y: Any) -> Any:
+    q = schedule.eta0 * squared_norm(row(rows, i))
     return -y * min(1.0, value(loss, p, y) / q) if q > 0.0 else 0.0
 
 
-def _pa2_pull(schedule: Any, loss: Any, x: Any, p: Any, y: Any) -> Any:
-    return -y * value(loss, p, y) / (schedule.eta0 * squared_norm(x) + 0.5)
+def _pa2_pull(schedule: Any, loss: Any, rows: Any, i: Any, p: Any, y: Any) -> Any:
+    return -y * value(loss, p, y) / (schedule.eta0 * squared_norm(row(rows, i)) + 0.5)
 
 
 RATES: dict[type[Any], Rule] = {
@@ -126,9 +126,9 @@ def rate(schedule: Schedule, t: int) -> float:
     return float(RATES[type(schedule)](schedule, t))
 
 
-def pull(schedule: Schedule, loss: Loss, x: Any, p: float, y: float) -> float:
-    """What stands for ℓ′(p; y) in a step at sample x with score p and sign y."""
-    return float(PULLS[type(schedule)](schedule, loss, x, p, y))
+def pull(schedule: Schedule, loss: Loss, rows: Any, i: int, p: float, y: float) -> float:
+    """What stands for ℓ′(p; y) in a step at row i, of score p and sign y."""
+    return float(PULLS[type(schedule)](schedule, loss, rows, i, p, y))
 
 
 @compiled_as(rate)
@@ -137,5 +137,5 @@ def _rate(schedule: Any, t: Any) -> Any:
 
 
 @compiled_as(pull)
-def _pull(schedule: Any, loss: Any, x: Any, p: Any, y: Any) -> Any:
+def _pull(schedule: Any, loss: Any, rows: Any, i: Any, p: Any, y: Any) -> Any:
     return PULLS.get(getattr(schedule, "instance_class", type(None)))

@@ -1,9 +1,40 @@
 """Random svmlight text, valid and broken, from a seeded generator."""
 
-PIECES = [b":", b" ", b"\n", b"\r\n", b"#", b"\t", b"0", b"-", b"+", b".", b"e", b"nan", b"inf",
-          b"1e400", b"1e-400", b"4294967294:1", b"4294967295:1", b"99999999999:1", b"qid:7 ",
-          b"qid:x", b"\x00", b"\xff", b"\xc3\xa9", b"\x0c", b"0:1 ", b"1:1 1:1", b"0x1p3", b"::",
-          b"1:.5", b"1:5.", b"3.4028236e38", b"00000000000000000001:1", b"12345678:9"]
+PIECES = [
+    b":",
+    b" ",
+    b"\n",
+    b"\r\n",
+    b"#",
+    b"\t",
+    b"0",
+    b"-",
+    b"+",
+    b".",
+    b"e",
+    b"nan",
+    b"inf",
+    b"1e400",
+    b"1e-400",
+    b"4294967294:1",
+    b"4294967295:1",
+    b"99999999999:1",
+    b"qid:7 ",
+    b"qid:x",
+    b"\x00",
+    b"\xff",
+    b"\xc3\xa9",
+    b"\x0c",
+    b"0:1 ",
+    b"1:1 1:1",
+    b"0x1p3",
+    b"::",
+    b"1:.5",
+    b"1:5.",
+    b"3.4028236e38",
+    b"00000000000000000001:1",
+    b"12345678:9",
+]
 LABELS = [b"1", b"-1", b"+1", b"1.0", b"2", b"spam", b"ham", b"caf\xc3\xa9", b"0.5", b"1,2"]
 
 
@@ -11,8 +42,16 @@ def number(random):
     """A decimal number in one of many spellings."""
     kind = random.randrange(8)
     x = random.uniform(-1, 1) * 10.0 ** random.randrange(-6, 6)
-    return [f"{x:.6g}", f"{x:.17g}", repr(x), f"{x:.3f}", f"{x:.20f}", str(random.randrange(100)),
-            f"{x:+.4e}", f"{x:.{random.randrange(1, 30)}e}"][kind].encode()
+    return [
+        f"{x:.6g}",
+        f"{x:.17g}",
+        repr(x),
+        f"{x:.3f}",
+        f"{x:.20f}",
+        str(random.randrange(100)),
+        f"{x:+.4e}",
+        f"{x:.{random.randrange(1, 30)}e}",
+    ][kind].encode()
 
 
 def row(random):

@@ -54,13 +54,20 @@ def test_several_sources_unshuffled(tmp_path, source):
     assert np.array_equal(kept.rows.indices[: len(first.rows.indices)], first.rows.indices + 1)
     assert kept.codes[-2:].tolist() == [3, 1]
     assert row_list(kept.rows, kept.codes, kept.label_names)[-2:] == [
-        ("new", (0, 40), (1.0, 2.0)), ("c1", (), ())]
+        ("new", (0, 40), (1.0, 2.0)),
+        ("c1", (), ()),
+    ]
 
 
 def test_the_files_need_numpy_alone(tmp_path, source):
     kept = pack([source], tmp_path / "s")
     assert sorted(os.listdir(tmp_path / "s")) == [
-        "indices.npy", "indptr.npy", "labels.npy", "meta.json", "values.npy"]
+        "indices.npy",
+        "indptr.npy",
+        "labels.npy",
+        "meta.json",
+        "values.npy",
+    ]
     assert np.array_equal(np.load(tmp_path / "s" / "values.npy"), kept.rows.values)
     assert json.loads((tmp_path / "s" / "meta.json").read_text())["format"] == "widemargin-store"
 

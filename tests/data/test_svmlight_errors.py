@@ -121,8 +121,9 @@ def test_a_file_that_grows_after_it_was_counted_is_not_written_out_of_bounds(ent
     for array in out:
         array[:] = 77
     with pytest.raises(Fault) as caught:
-        parser.parse_chunk(text, chunk, parser.rule_of(choice), out,
-                           kernels.Room(0, entries, 0, rows))
+        parser.parse_chunk(
+            text, chunk, parser.rule_of(choice), out, kernels.Room(0, entries, 0, rows)
+        )
     assert caught.value.code == kernels.CHANGED
     assert np.all(out.values[entries:] == 77) and np.all(out.codes[rows:] == 77)
     message = str(explain(caught.value, text, "f", 0, parser.rule_of(choice)))

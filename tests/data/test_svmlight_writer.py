@@ -8,8 +8,30 @@ from widemargin.data.rows import Sparse
 from widemargin.data.svmlight_writer import BLOCK, write_svmlight
 from widemargin.data.synthetic import rcv1_like
 
-EDGES = [0, 1, 10, 100, 123456, 1234567, 12345678, 9.9999999, 0.99999999, 99999.999, 1e-4,
-         9.9999999e-5, 1e30, 1e-30, 1e-38, 1e-44, 1e38, 0.5, 0.25, -0.75, -1e-7, 1000000]
+EDGES = [
+    0,
+    1,
+    10,
+    100,
+    123456,
+    1234567,
+    12345678,
+    9.9999999,
+    0.99999999,
+    99999.999,
+    1e-4,
+    9.9999999e-5,
+    1e30,
+    1e-30,
+    1e-38,
+    1e-44,
+    1e38,
+    0.5,
+    0.25,
+    -0.75,
+    -1e-7,
+    1000000,
+]
 
 
 def one_row(values, dtype):

@@ -11,7 +11,7 @@ from widemargin.losses import SquaredHinge
 from widemargin.objective import Objective, column
 from widemargin.penalties import L2
 from widemargin.run.fit import fit_newton
-from widemargin.solvers.newton import CHUNK, Side, column_side, search, solve_inside
+from widemargin.solvers.newton import CHUNK, FiniteNewton, Side, column_side, search, solve_inside
 
 LOSS = SquaredHinge()
 
@@ -24,7 +24,9 @@ def problem_of(n=120, d=5, seed=0, noise=1.5):
 
 
 def fit(samples, C, fit_intercept=True, max_epochs=100):
-    return fit_newton(Objective(LOSS, C, L2(), fit_intercept), samples, max_epochs=max_epochs)
+    return fit_newton(
+        FiniteNewton(), Objective(LOSS, C, L2(), fit_intercept), samples, max_epochs=max_epochs
+    )
 
 
 def slope_at(problem, w, b):

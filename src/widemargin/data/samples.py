@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import jitable
-from widemargin.data.rows import Array, Rows, n_rows
+from widemargin.data.rows import Array, Rows, as_read_only, n_rows, read_only, take_rows
 
 
 class Samples(NamedTuple):
@@ -43,7 +43,8 @@ def make_samples(
     else:
         factor = np.stack([np.ones(n_classes), classes])
     first = 1 if n_classes == 2 else 0
-    return Samples(rows, np.ascontiguousarray(codes, np.int32), first, weight, factor)
+    codes = as_read_only(np.ascontiguousarray(codes, np.int32))
+    return Samples(read_only(rows), codes, first, as_read_only(weight), factor)
 
 
 def n_columns(samples: Samples) -> int:
@@ -61,3 +62,12 @@ def share(samples: Any, i: int, k: int) -> float:
     """What sample i weighs in column k: sᵢ times the weight of its side."""
     side = 1 if samples.codes[i] == k + samples.first else 0
     return samples.weight[i] * samples.factor[side, k]  # type: ignore[no-any-return]
+
+
+def take_samples(samples: Samples, start: int, stop: int) -> Samples:
+    """Samples start..stop-1, sharing memory."""
+    return samples._replace(
+        rows=take_rows(samples.rows, start, stop),
+        codes=samples.codes[start:stop],
+        weight=samples.weight[start:stop],
+    )

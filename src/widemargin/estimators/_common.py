@@ -10,13 +10,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_random_state, validate_data
 
 from widemargin.data.checks import look
-from widemargin.data.rows import Array, Dense, Rows, as_rows
+from widemargin.data.rows import Array, Dense, Rows, Sparse, as_rows
 from widemargin.data.samples import Samples, make_samples
 from widemargin.run.fit import Fitted
 
 
 def checked_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, Any, Array]:
     """(rows, X as checked, y as checked); nothing is copied that is numeric CSR or an array."""
+    refuse_broken_columns(X)
     X, y = validate_data(
         estimator,
         X,
@@ -28,6 +29,21 @@ def checked_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, 
     )
     check_classification_targets(y)
     return checked_sparse(X), X, y
+
+
+def refuse_broken_columns(X: Any) -> None:
+    """Refuse CSC input whose indices point outside the matrix, before it is turned to rows."""
+    if getattr(X, "format", None) != "csc":
+        return
+    columns = as_rows(X.T)
+    assert isinstance(columns, Sparse)
+    found = look(columns)
+    if not found.ends or found.top >= X.shape[0]:
+        raise ValueError(
+            f"X of shape {X.shape} in CSC form has the row index {found.top} (as unsigned), or "
+            "column pointers that do not rise from 0 to the number of entries. Row indices must "
+            "be 0 … n_samples − 1. Build the matrix again from its source."
+        )
 
 
 def checked_sparse(X: Any) -> Rows:

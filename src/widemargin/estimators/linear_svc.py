@@ -18,6 +18,8 @@ from widemargin.losses import Hinge, Loss, SquaredHinge
 from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, Penalty
 from widemargin.run.fit import Fitted, fit_dual, fit_newton, fit_primal_cd
+from widemargin.solvers.newton import FiniteNewton
+from widemargin.solvers.prox_newton import ProximalNewton
 
 FEW_FEATURES = 256  # up to here Newton's d × d systems beat coordinate steps
 LOSSES: dict[str, Loss] = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
@@ -32,6 +34,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     Parameters, in scikit-learn's order and with its defaults
     ---------------------------------------------------------
     penalty : {'l1', 'l2'}, default='l2'
+        With 'l1' and more than 256 features, sparse data are also held by columns: a copy.
     loss : {'hinge', 'squared_hinge'}, default='squared_hinge'
     dual : bool or 'auto', default='auto'
         Accepted for compatibility: it decides which combinations are refused, as in
@@ -78,7 +81,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     References
     ----------
     Hsieh et al., 2008 (dual coordinate descent); Mangasarian, 2002 (finite Newton); Yuan et al.,
-    2010 (L1). See the modules in `widemargin.solvers`.
+    2010 and 2012 (L1). See the modules in `widemargin.solvers`.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -148,18 +151,19 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             LOSSES[self.loss], float(self.C), PENALTIES[self.penalty], bool(self.fit_intercept)
         )
         epochs, progress = max(int(self.max_iter), 1), self._report if self.verbose else None
-        if self.penalty == "l2" and self.loss == "squared_hinge":
-            if n_features(samples.rows) <= FEW_FEATURES:
-                return fit_newton(objective, samples, max_epochs=epochs, progress=progress)
+        tol, rng = float(self.tol), generator(self.random_state)
+        few = n_features(samples.rows) <= FEW_FEATURES
+        if few and self.penalty == "l1":
+            newton = ProximalNewton()
+            return fit_newton(
+                newton, objective, samples, max_epochs=epochs, tol=tol, progress=progress
+            )
+        if few and self.loss == "squared_hinge":
+            return fit_newton(
+                FiniteNewton(), objective, samples, max_epochs=epochs, progress=progress
+            )
         run = fit_primal_cd if self.penalty == "l1" else fit_dual
-        return run(
-            objective,
-            samples,
-            tol=float(self.tol),
-            max_epochs=epochs,
-            rng=generator(self.random_state),
-            progress=progress,
-        )
+        return run(objective, samples, tol=tol, max_epochs=epochs, rng=rng, progress=progress)
 
     def _refuse_combinations(self) -> None:
         penalty, loss, dual = self.penalty, self.loss, self.dual

@@ -238,7 +238,10 @@ def fit_online(
 def partial_fit_online(
     est: Any, plan_of: Any, X: Any, y: Any, classes: Any, sample_weight: Any
 ) -> Any:
-    """The body of `partial_fit`: one epoch from where the last call ended."""
+    """The body of `partial_fit`: one epoch from where the last call ended.
+
+    A certificate of an earlier fit would speak of other weights, so it goes.
+    """
     first = not hasattr(est, "classes_")
     samples = checked_samples(est, X, y, classes, sample_weight)
     known = not first and hasattr(est, "coef_")
@@ -256,12 +259,14 @@ def partial_fit_online(
     )
     publish(est, state, dtype_of(samples))
     est.n_iter_ = 1
+    for stale in ("certificate_", "history_"):
+        est.__dict__.pop(stale, None)
     return est
 
 
 def generator(est: Any) -> np.random.Generator:
-    """A generator seeded with 63 bits drawn from random_state."""
-    return np.random.default_rng(check_random_state(est.random_state).randint(2**63))
+    """A generator seeded with 32 bits drawn from random_state."""
+    return np.random.default_rng(check_random_state(est.random_state).randint(2**32, dtype="u4"))
 
 
 def dtype_of(samples: Samples) -> Any:

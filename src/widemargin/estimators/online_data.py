@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils import check_array, compute_class_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from widemargin.data.rows import Array, as_rows, n_features
+from widemargin.data.rows import Array, n_features
 from widemargin.data.samples import Samples, make_samples, n_columns
+from widemargin.estimators._common import checked_sparse, refuse_broken_columns
 from widemargin.solvers.steps import State
 
 ALL_OF_Y = object()  # stands for "the classes are those that occur in y"
@@ -22,7 +24,7 @@ def checked_samples(est: Any, X: Any, y: Any, classes: Any, sample_weight: Any) 
 
     Only a dense matrix that is contiguous in neither order is copied.
     """
-    check_indices(X)
+    refuse_broken_columns(X)
     first = not hasattr(est, "classes_")
     X, y = validate_data(
         est, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], reset=first
@@ -34,26 +36,7 @@ def checked_samples(est: Any, X: Any, y: Any, classes: Any, sample_weight: Any) 
         X = np.ascontiguousarray(X)
     weight = checked_weight(sample_weight, X, all_zero=getattr(est, "early_stopping", False))
     class_weight = compute_class_weight(est.class_weight, classes=est.classes_, y=y)
-    return make_samples(as_rows(X), codes, len(est.classes_), weight, class_weight)
-
-
-def check_indices(X: Any) -> None:
-    """Refuse compressed sparse input whose indices point outside the matrix."""
-    if getattr(X, "format", None) not in ("csr", "csc"):
-        return
-    minor = X.shape[1] if X.format == "csr" else X.shape[0]
-    steps = np.diff(X.indptr)
-    if X.indptr[0] != 0 or (steps < 0).any() or X.indptr[-1] > min(len(X.indices), len(X.data)):
-        raise ValueError(
-            f"X.indptr does not describe {len(X.indices)} entries: it must rise from 0 to at most "
-            "that. Rebuild the matrix."
-        )
-    used = X.indices[: X.indptr[-1]]
-    if used.size and (used.min() < 0 or used.max() >= minor):
-        raise ValueError(
-            f"X.indices runs from {used.min()} to {used.max()}, but X of shape {X.shape} allows "
-            f"0 to {minor - 1} only. Rebuild the matrix with the right shape."
-        )
+    return make_samples(checked_sparse(X), codes, len(est.classes_), weight, class_weight)
 
 
 def checked_codes(y: Any, classes: Any) -> NDArray[np.int32]:
@@ -101,6 +84,7 @@ def start_state(est: Any, samples: Samples, coef: Any, intercept: Any, t: int) -
     K, d = n_columns(samples), n_features(samples.rows)
     W, b = np.zeros((K, d)), np.zeros(K)
     if coef is not None:
+        coef = coef.toarray() if issparse(coef) else coef  # after sparsify()
         if np.shape(coef) != (K, d) and (K > 1 or np.size(coef) != d):
             raise ValueError(
                 f"Provided coef_init does not match dataset: shape {np.shape(coef)}, not {(K, d)}."

@@ -166,12 +166,8 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         self.__dict__.pop("eta0_", None)
         fit_online(self, plan_of, X, y, coef_init, intercept_init, sample_weight)
         if self.power_t < 0:
-            warnings.warn(
-                "Negative values for `power_t` are deprecated in scikit-learn, and will be "
-                "refused here when they are there. Use values of at least 0.",
-                FutureWarning,
-                stacklevel=2,
-            )
+            told = "Negative values for `power_t` are deprecated, as in scikit-learn. Use >= 0."
+            warnings.warn(told, FutureWarning, stacklevel=2)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)

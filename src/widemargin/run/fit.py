@@ -16,6 +16,7 @@ from widemargin.run.serial import serial
 from widemargin.solvers.dual import DualCoordinateDescent
 from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.primal_cd import PrimalCoordinateDescent, by_columns
+from widemargin.solvers.prox_newton import ProximalNewton
 
 Row: TypeAlias = dict[str, float]  # epoch, seconds, objective, gap; NaN where not measured
 Progress: TypeAlias = Callable[[Row], None]
@@ -32,6 +33,7 @@ class Fitted(NamedTuple):
     history: list[Row]
     epochs: int
     solved: bool
+    scores: Array | None = None  # (n, K) of the samples, where the fit took them at its end
 
 
 def history_row(epoch: int, seconds: float, certificate: Certificate | None) -> Row:
@@ -66,23 +68,32 @@ def fit_dual(
 
 
 def fit_newton(
-    objective: Objective, samples: Samples, *, max_epochs: int, progress: Progress | None = None
+    solver: FiniteNewton | ProximalNewton,
+    objective: Objective,
+    samples: Samples,
+    *,
+    max_epochs: int,
+    tol: float | None = None,
+    progress: Progress | None = None,
 ) -> Fitted:
-    """Finite Newton until its active sets stand still: the optimum, to rounding."""
-    solver = FiniteNewton()
+    """Newton steps until they stand still, or with `tol` until the relative gap is at most tol."""
     state, began = solver.init(objective, samples), time.perf_counter()
     history: list[Row] = []
-    for epoch in range(1, max_epochs + 1):
+    for epoch in range(1, max(max_epochs, 1) + 1):
         state = solver.step(objective, samples, state)
-        done = not state.live.any() or epoch == max_epochs
-        proof = certify(objective, samples, state.W, state.b) if done else None
+        proof, done = None, not state.live.any() or epoch >= max_epochs
+        if done or tol is not None:
+            proof = certify(objective, samples, state.W, state.b)
+            done |= tol is not None and proof.relative_gap <= tol
         history.append(history_row(epoch, time.perf_counter() - began, proof))
         if progress is not None:
             progress(history[-1])
-        if proof is not None:
+        if done:
             break
     assert proof is not None, "the last step has a certificate"
-    return Fitted(state.W, state.b, proof, history, epoch, not state.live.any())
+    still = not state.live.any()
+    solved = still if tol is None else proof.relative_gap <= tol
+    return Fitted(state.W, state.b, proof, history, epoch, solved)
 
 
 def fit_primal_cd(

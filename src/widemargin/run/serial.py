@@ -13,8 +13,8 @@ from widemargin.data.samples import Samples
 from widemargin.objective import Objective
 
 S = TypeVar("S")
-LARGEST_BLOCK = 512  # rows walked in memory order between two jumps
-FEWEST_BLOCKS = 2048  # of them, so that their order is a shuffle worth the name
+LARGEST_BLOCK = 1024  # rows walked in memory order between two jumps
+FEWEST_BLOCKS = 512  # of them, so that their order is a shuffle worth the name
 IN_CACHE = 2_000_000  # up to this many entries the full shuffle costs nothing
 
 

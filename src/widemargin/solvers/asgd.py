@@ -50,17 +50,18 @@ def averaged_state(plain: State) -> AveragedState:
 @kernel
 def close_sum(S: float, V: Array, U: Array) -> float:
     """U ← U − S V, in place; returns 0. The sum of weights S V − U stays, told by U alone."""
-    U -= S * V
+    v, u = V.ravel(), U.ravel()
+    for j in range(v.size):
+        u[j] -= S * v[j]
     return 0.0
 
 
 @kernel
 def take_average(count: float, walk: Array, U: Array) -> None:
     """U ← −U / count, in place; the walk itself where nothing was averaged."""
-    if count > 0.0:
-        np.multiply(U, -1.0 / count, U)
-    else:
-        U[:] = walk
+    v, u = walk.ravel(), U.ravel()
+    for j in range(u.size):
+        u[j] = -u[j] / count if count > 0.0 else v[j]
 
 
 # long: one pass, whose steps share too many running values to be cut in two
@@ -77,11 +78,12 @@ def asgd_epoch(
     adds δ to V adds Sₜ₋₁ δ to U: exact, and O(nnz(xᵢ)) a step. Polyak & Juditsky, 1992; Xu,
     Towards optimal one pass large scale learning with averaged SGD, 2011.
     """
+    # Over 30 lines: to cut the step from the loop would pass every array of the state a sample.
     U, sum_b, t, loss_sum, V, b = state
     p, g = np.empty(b.size), np.empty(b.size)
     s, S, count = 1.0, 0.0, max(0.0, t - average_from + 1.0)
-    np.multiply(U, -count, U)
-    np.multiply(sum_b, count, sum_b)
+    multiplied_out(-count, U)
+    multiplied_out(-count, sum_b)
     loss_sum[:] = 0.0
     for i in order:
         eta, x = rate(schedule, t), row(samples.rows, i)
@@ -94,7 +96,7 @@ def asgd_epoch(
         for k in range(b.size):
             y, c, score = sign(samples, i, k), share(samples, i, k), before * p[k] + b[k]
             loss_sum[k] += c * value(loss, score, y)
-            h = -eta * c * pull(schedule, loss, x, score, y)
+            h = -eta * c * pull(schedule, loss, samples.rows, i, score, y)
             b[k] += step.intercept * h
             g[k] = h / s
             moved |= h != 0.0
@@ -108,11 +110,11 @@ def asgd_epoch(
         if t >= average_from:
             S, count = S + s, count + 1.0
             for k in range(b.size):
-                sum_b[k] += b[k]
+                sum_b[k] -= b[k]
     close_sum(S, V, U)
     multiplied_out(s, V)
     take_average(count, V, U)
-    take_average(count, b, np.negative(sum_b, sum_b))
+    take_average(count, b, sum_b)
     return t  # type: ignore[no-any-return]
 
 

@@ -77,8 +77,8 @@ def subsample(samples: Samples, rng: np.random.Generator) -> Samples:
     chosen = rng.permutation(n) if n <= TRIAL_ROWS else rng.choice(n, TRIAL_ROWS, replace=False)
     return samples._replace(
         rows=picked(samples.rows, chosen),
-        codes=samples.codes[chosen],
-        weight=samples.weight[chosen],
+        codes=as_read_only(samples.codes[chosen]),
+        weight=as_read_only(samples.weight[chosen]),
     )
 
 

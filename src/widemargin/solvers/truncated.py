@@ -92,11 +92,12 @@ def truncated_epoch(
     for one column. Tsuruoka, Tsujii & Ananiadou, Stochastic gradient descent training for
     L1-regularized log-linear models with cumulative penalty, 2009.
     """
+    # Over 30 lines: to cut the step from the loop would pass every array of the state a sample.
     U, sum_b, t, loss_sum, V, b, Q, due = state
     p, g = np.empty(b.size), np.empty(b.size)
     s, S, count = 1.0, 0.0, max(0.0, t - average_from + 1.0)
-    np.multiply(U, -count, U)
-    np.multiply(sum_b, count, sum_b)
+    multiplied_out(-count, U)
+    multiplied_out(-count, sum_b)
     loss_sum[:] = 0.0
     for i in order:
         eta, x = rate(schedule, t), row(samples.rows, i)
@@ -108,7 +109,7 @@ def truncated_epoch(
         for k in range(b.size):
             y, c, score = sign(samples, i, k), share(samples, i, k), before * p[k] + b[k]
             loss_sum[k] += c * value(loss, score, y)
-            h = -eta * c * pull(schedule, loss, x, score, y)
+            h = -eta * c * pull(schedule, loss, samples.rows, i, score, y)
             b[k] += step.intercept * h
             g[k] = h / s
         axpys(g, x, V)
@@ -122,11 +123,11 @@ def truncated_epoch(
         if t >= average_from:
             S, count = S + s, count + 1.0
             for k in range(b.size):
-                sum_b[k] += b[k]
+                sum_b[k] -= b[k]
     close_sum(S, V, U)
     multiplied_out(s, V)
     take_average(count, V, U)
-    take_average(count, b, np.negative(sum_b, sum_b))
+    take_average(count, b, sum_b)
     return t  # type: ignore[no-any-return]
 
 

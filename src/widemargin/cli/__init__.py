@@ -1,0 +1,59 @@
+"""The command line: `main` runs a command and turns whatever goes wrong into one line.
+
+Exit codes: 0 done; 1 stopped before its tolerance; 2 bad usage or bad input, nothing written;
+130 interrupted; 141 the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+
+from widemargin.cli.early import imports_begin, work_of
+from widemargin.cli.quick import read_train
+from widemargin.errors import Diverged, WidemarginError
+
+DONE, SHORT_OF_TOLERANCE, BAD, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the `widemargin` command."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        imports_begin()
+        code = _run(list(arguments))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = _say("interrupted; nothing was written.", INTERRUPTED)
+    except BrokenPipeError:
+        # what is still buffered must not be tried again when the interpreter ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = UNREAD
+    except Diverged as error:
+        code = _say(f"{error} Nothing was written.", BAD)
+    except (WidemarginError, ValueError) as error:
+        code = _say(str(error), BAD)
+    except MemoryError:
+        code = _say("out of memory; nothing was written. Use a packed store or more memory.", BAD)
+    except OSError as error:
+        code = _say(f"{error.filename or 'files'}: {error.strerror or error}.", BAD)
+    finally:
+        gc.enable()
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    said = read_train(arguments[1:]) if arguments[:1] == ["train"] else None
+    if said is not None:
+        work = work_of("train")
+        return int(work.train(work.Training(**said)))
+    from widemargin.cli.app import run
+
+    return run(arguments)
+
+
+def _say(message: str, code: int) -> int:
+    print("widemargin:", " ".join(message.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,261 @@
+"""The commands and their options. Each body imports its work only when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Optional, TypeAlias
+
+import typer
+
+from widemargin._version import __version__
+from widemargin.cli.early import work_of
+
+Work: TypeAlias = Callable[[], Any]  # done once typer has let go, which handles errors its own way
+CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # every error of usage, whatever version
+
+app = typer.Typer(
+    name="widemargin",
+    help="Large-scale linear classification; every fit ends with a certificate.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        help="svmlight text, plain or gz, bz2, xz, zst; '-' for stdin; or a packed store.",
+    ),
+]
+ModelFile = Annotated[
+    Path, typer.Argument(metavar="MODEL", show_default=False, help="File that `train` wrote.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Base = Annotated[
+    Optional[bool],  # noqa: UP045, typer reads the annotation
+    typer.Option(
+        "--zero-based/--one-based",
+        show_default="0-based if an index 0 appears",
+        help="How features are counted in svmlight text.",
+    ),
+]
+Threads = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--n-jobs", min=1, metavar="T", show_default="all cores", help="Threads."),
+]
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command that the arguments name; its exit code. Errors of usage are ValueErrors."""
+    try:
+        work = app(arguments, prog_name="widemargin", standalone_mode=False)
+    except typer.Exit as done:
+        return int(done.exit_code)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except CLICK as error:
+        raise ValueError(_usage(error)) from None
+    return int(work() or 0) if callable(work) else int(work or 0)
+
+
+def _usage(error: Any) -> str:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return "no command was given. Try: widemargin --help"
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "widemargin"
+    return f"{error.format_message()} Try: {command} --help"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"widemargin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def widemargin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Large-scale linear classification; every fit ends with a certificate."""
+
+
+@app.command(epilog="Example: widemargin pack train-1.svm.gz train-2.svm.gz -o train.store")
+def pack(
+    data: Annotated[
+        list[str], typer.Argument(metavar="DATA...", show_default=False, help="Files, in order.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to make.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the shuffle, which is recorded.")] = 0,
+    shuffle: Annotated[bool, typer.Option(help="Shuffle the rows once.")] = True,
+    float64: Annotated[bool, typer.Option("--float64", help="Keep values in float64.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store.")] = False,
+    zero_based: Base = None,
+    n_jobs: Threads = None,
+    json: Json = False,
+) -> Work:
+    """Turn files into one memory-mapped store, shuffled once, which trains without parsing."""
+    work = work_of("pack")
+    return lambda: work.pack(
+        work.Packing(data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, json)
+    )
+
+
+@app.command(
+    epilog="Example: widemargin train train.svm.gz -m spam.safetensors --test test.svm.gz --C 10"
+)
+def train(
+    data: Data,
+    model: Annotated[Path, typer.Option("-m", "--model", metavar="MODEL", help="File to write.")],
+    test: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="DATA", help="Also report the error on these data."),
+    ] = None,
+    loss: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="NAME",
+            show_default="hinge",
+            help="hinge, squared_hinge, log_loss, modified_huber or perceptron.",
+        ),
+    ] = None,
+    C: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--C", metavar="C", show_default="1", help="Weight of the losses."),
+    ] = None,
+    alpha: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="L", help="Instead of C: lambda of the mean loss, C = 1/(L n)."),
+    ] = None,
+    solver: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="auto, dual, sgd, asgd, minibatch, batch or perceptron."),
+    ] = "auto",
+    epochs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Passes over the data, at most.",
+            show_default="dual 1000; batch, perceptron 100; others 5",
+        ),
+    ] = None,
+    tol: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            metavar="GAP",
+            show_default="dual 1e-3; others none: all epochs are run",
+            help="Stop at this relative duality gap; exit code 1 if it is not reached.",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, metavar="B", help="Samples a step, for minibatch.")
+    ] = 32,
+    n_jobs: Threads = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the order of the samples.")] = 0,
+    class_weight: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="balanced", help="Weigh classes inversely to their frequency."),
+    ] = None,
+    n_features: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, metavar="D", show_default="as met", help="Features of the model."),
+    ] = None,
+    zero_based: Base = None,
+    intercept: Annotated[bool, typer.Option(help="Fit an intercept, not penalised.")] = True,
+    json: Json = False,
+) -> Work:
+    """Train a linear classifier and save it. More than two classes: one against all."""
+    work = work_of("train")
+    return lambda: work.train(
+        work.Training(
+            data,
+            model,
+            test,
+            loss,
+            C,
+            alpha,
+            solver,
+            epochs,
+            tol,
+            batch_size,
+            n_jobs,
+            seed,
+            class_weight,
+            n_features,
+            zero_based,
+            intercept,
+            json,
+        )
+    )
+
+
+@app.command(epilog="Example: widemargin predict spam.safetensors new.svm -o labels.txt")
+def predict(
+    model: ModelFile,
+    data: Data,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default="stdout",
+            help="Written whole or not at all.",
+        ),
+    ] = None,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="After each label a tab and its score, or scores.")
+    ] = False,
+    n_jobs: Threads = None,
+) -> Work:
+    """Write the label of each row, one a line. DATA may lack labels; memory stays bounded."""
+    return lambda: work_of("predict").predict(model, data, output, scores=scores, threads=n_jobs)
+
+
+@app.command(epilog="Example: widemargin evaluate spam.safetensors test.svm --json")
+def evaluate(model: ModelFile, data: Data, n_jobs: Threads = None, json: Json = False) -> Work:
+    """Error, precision and recall of each class, and the objective, on labelled data."""
+    return lambda: work_of("evaluate").evaluate(model, data, threads=n_jobs, json=json)
+
+
+@app.command(epilog="Example: widemargin demo --plot accuracy.png")
+def demo(
+    rows: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=100,
+            metavar="N",
+            show_default="781265",
+            help="Rows of the corpus; fewer make no calibrated comparison.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE.png", help="Draw time against accuracy (needs matplotlib)."),
+    ] = None,
+    json: Json = False,
+) -> Work:
+    """The lecture's table: time, objective, error and gap of each solver on RCV1-like data."""
+    return lambda: work_of("demo").demo(rows, plot, json=json)
+
+
+@app.command(epilog="Example: widemargin bench startup")
+def bench(
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[NAME]", show_default="list them", help="Benchmark to run."),
+    ] = None,
+    arguments: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[ARGUMENTS]...", help="Handed on, after --."),
+    ] = None,
+) -> Work:
+    """Run a benchmark of a source checkout, or list them."""
+    return lambda: work_of("bench").bench(name, arguments or [])

@@ -1,0 +1,212 @@
+"""`widemargin train`: a file becomes a saved model and a report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from widemargin.cli import DONE, SHORT_OF_TOLERANCE
+from widemargin.cli.clock import since_start
+from widemargin.cli.output import Progress, put_json
+from widemargin.data.dataset import Dataset
+from widemargin.data.dataset import open as open_data
+from widemargin.data.labels import as_numbers
+from widemargin.data.parser import ZeroBased
+from widemargin.data.rows import read_only
+from widemargin.data.samples import Samples, make_samples
+from widemargin.errors import InputError
+from widemargin.model import Model, save
+from widemargin.objective import Objective, lam_of
+from widemargin.run.fit import Fitted
+from widemargin.run.solve import Plan, fit, make_objective, solver_for
+from widemargin.scores import error_of, scores
+from widemargin.threads import cores
+
+
+class Training(NamedTuple):
+    """What the user asked for."""
+
+    data: str
+    model: Path
+    test: str | None = None
+    loss: str | None = None
+    C: float | None = None
+    alpha: float | None = None
+    solver: str = "auto"
+    epochs: int | None = None
+    tol: float | None = None
+    batch_size: int = 32
+    n_jobs: int | None = None
+    seed: int = 0
+    class_weight: str | None = None
+    n_features: int | None = None
+    zero_based: bool | None = None
+    intercept: bool = True
+    json: bool = False
+
+
+class Timed(NamedTuple):
+    load: float
+    fit: float
+
+
+def train(asked: Training) -> int:
+    """Load, fit, save, report; the exit code."""
+    loss = asked.loss or ("perceptron" if asked.solver == "perceptron" else "hinge")
+    solver = solver_for(asked.solver, loss)
+    _check(asked)
+    threads = asked.n_jobs or cores()
+    began = time.perf_counter()
+    data = load(asked.data, asked, asked.n_features, threads)
+    test = load(asked.test, asked, data.n_features, threads) if asked.test else None
+    samples = samples_of(data, asked.class_weight)
+    loaded = time.perf_counter()
+    n = data.n_samples
+    C = 1.0 / (asked.alpha * n) if asked.alpha is not None else asked.C or 1.0
+    objective = make_objective(solver, loss, C, fit_intercept=asked.intercept)
+    plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads)
+    with Progress("epochs", asked.epochs) as progress:
+        rng = np.random.default_rng(asked.seed)
+        fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=progress.row)
+    times = Timed(loaded - began, time.perf_counter() - loaded)
+    report = facts(objective, data, fitted, threads)
+    report |= {"solver": solver, "n_jobs": threads, "test_error": None}
+    if test is not None:
+        report["test_error"] = test_error(test, data, fitted, threads)
+    save(_model(objective, data, fitted, loss, solver, report), asked.model)
+    report["seconds"] = {**times._asdict(), "total": since_start()}
+    put_json(report) if asked.json else show(report, asked.model)
+    return _verdict(fitted)
+
+
+def _check(asked: Training) -> None:
+    """Refuse what cannot be, before any work."""
+    if asked.C is not None and asked.alpha is not None:
+        raise ValueError("--C and --alpha say the same thing: C = 1/(alpha n). Give one of them.")
+    for name, value in (("--C", asked.C), ("--alpha", asked.alpha), ("--tol", asked.tol)):
+        if value is not None and not 0.0 < value < float("inf"):
+            raise ValueError(f"{name} must be positive and finite, got {value}.")
+    if asked.class_weight not in (None, "balanced"):
+        raise ValueError(f"--class-weight {asked.class_weight!r} is unknown. Choose: balanced.")
+    if asked.data == "-" == asked.test:
+        raise ValueError("DATA and --test cannot both be stdin ('-'). Put one into a file.")
+    if not asked.model.absolute().parent.is_dir():
+        raise InputError(
+            f"{asked.model}: found no folder {asked.model.parent} to write into; "
+            "accepted: a file in an existing folder; make it first."
+        )
+
+
+def load(source: str, asked: Training, n_features: int | None, threads: int) -> Dataset:
+    base: ZeroBased = "auto" if asked.zero_based is None else asked.zero_based
+    return open_data(source, zero_based=base, n_features=n_features, threads=threads)
+
+
+def samples_of(data: Dataset, class_weight: str | None) -> Samples:
+    """The samples of a data set of two classes or more."""
+    names = data.label_names
+    if len(names) < 2:
+        raise InputError(
+            f"{data.source}: found one class only ({', '.join(map(repr, names))}) in "
+            f"{data.n_samples} rows; accepted: rows of two classes or more; add the others."
+        )
+    weights = None
+    if class_weight == "balanced":
+        counts = np.bincount(data.codes, minlength=len(names))
+        weights = data.n_samples / (len(names) * counts)
+    return make_samples(read_only(data.rows), data.codes, len(names), class_weight=weights)
+
+
+def facts(objective: Objective, data: Dataset, fitted: Fitted, threads: int) -> dict[str, Any]:
+    """What is reported of a fit."""
+    p = fitted.scores
+    if p is None:
+        p = scores(read_only(data.rows), fitted.W, fitted.b, threads)
+    certificate = fitted.certificate
+    return {
+        "objective": certificate.primal,
+        "objective_per_sample": certificate.primal * lam_of(objective, data.n_samples),
+        "dual_objective": certificate.dual,
+        "relative_gap": certificate.relative_gap,
+        "epochs": fitted.epochs,
+        "train_error": error_of(p, data.codes),
+        "n_samples": data.n_samples,
+        "n_features": data.n_features,
+        "n_nonzeros": data.n_nonzeros,
+        "n_classes": len(data.label_names),
+    }
+
+
+def test_error(test: Dataset, data: Dataset, fitted: Fitted, threads: int) -> float:
+    """The error on other data; a label that training never saw counts as an error."""
+    from widemargin.cli.labels import codes_among
+
+    p = scores(read_only(test.rows), fitted.W, fitted.b, threads)
+    return error_of(p, codes_among(data.label_names, test.label_names)[test.codes])
+
+
+def _model(
+    objective: Objective,
+    data: Dataset,
+    fitted: Fitted,
+    loss: str,
+    solver: str,
+    report: dict[str, Any],
+) -> Model:
+    names = data.label_names
+    numbers = as_numbers(names)
+    whole = numbers is not None and all(value == int(value) for value in numbers)
+    return Model(
+        W=fitted.W,
+        b=fitted.b,
+        labels=names,
+        kind="str" if numbers is None else "int" if whole else "float",
+        zero_based=data.zero_based,
+        loss=loss,
+        penalty=type(objective.penalty).__name__.lower(),
+        C=objective.C,
+        fit_intercept=objective.fit_intercept,
+        solver=solver,
+        certificate=fitted.certificate._asdict(),
+        training=report,
+    )
+
+
+def show(report: dict[str, Any], path: Path) -> None:
+    seconds = report["seconds"]
+    print(
+        f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
+        f"{report['n_nonzeros']:,} nonzeros, {report['n_classes']} classes"
+    )
+    print(
+        f"objective      {report['objective']:.6g}  (per sample "
+        f"{report['objective_per_sample']:.6g})"
+    )
+    print(
+        f"relative gap   {report['relative_gap']:.2e}  after {report['epochs']} epochs "
+        f"of {report['solver']}"
+    )
+    print(f"train error    {100 * report['train_error']:.2f} %")
+    if report["test_error"] is not None:
+        print(f"test error     {100 * report['test_error']:.2f} %")
+    print(
+        f"seconds        load {seconds['load']:.2f}, fit {seconds['fit']:.2f}, "
+        f"total {seconds['total']:.2f}"
+    )
+    print(f"saved          {path}")
+
+
+def _verdict(fitted: Fitted) -> int:
+    if fitted.solved:
+        return DONE
+    print(
+        f"widemargin: stopped after {fitted.epochs} epochs at a relative gap of "
+        f"{fitted.certificate.relative_gap:.3g}, above tol; the model is saved. "
+        "Raise --epochs or --tol.",
+        file=sys.stderr,
+    )
+    return SHORT_OF_TOLERANCE

@@ -1,0 +1,52 @@
+"""Run a primal solver for some epochs, and certify where it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from widemargin.data.samples import Samples
+from widemargin.objective import Objective
+from widemargin.run.evaluation import evaluate
+from widemargin.run.fit import Fitted, Progress, Row, history_row
+from widemargin.run.serial import Solver, serial
+
+
+def fit_online(
+    solver: Solver[Any],
+    objective: Objective,
+    samples: Samples,
+    *,
+    epochs: int,
+    rng: np.random.Generator,
+    tol: float | None = None,
+    settled: Callable[[Any], bool] | None = None,
+    progress: Progress | None = None,
+    threads: int = 1,
+) -> Fitted:
+    """Epochs of a primal solver, then the certificate of the weights that it ends with.
+
+    With `tol`, a certificate is taken after every epoch (outside the seconds of the history),
+    and the fit ends once its relative gap is at most tol. `settled` tells from a state that
+    further epochs would change nothing.
+    """
+    history: list[Row] = []
+    seconds, began = 0.0, time.perf_counter()
+    for epoch, state in enumerate(serial(solver, objective, samples, rng), 1):
+        seconds += time.perf_counter() - began
+        done = epoch >= epochs or (settled is not None and settled(state))
+        seen = None
+        if done or tol is not None:
+            seen = evaluate(objective, samples, state.W, state.b, threads=threads)
+        history.append(history_row(epoch, seconds, seen.certificate if seen else None))
+        if progress is not None:
+            progress(history[-1])
+        close = seen is not None and seen.certificate.relative_gap <= (tol or 0.0)
+        if seen is not None and (done or close):
+            solved = tol is None or close
+            return Fitted(state.W, state.b, seen.certificate, history, epoch, solved, seen.scores)
+        began = time.perf_counter()
+    raise ValueError(f"epochs={epochs} must be at least 1.")
