@@ -148,7 +148,7 @@ def test_rows_outside_the_margin_are_left_out_and_taken_back():
     shrunk = solve(samples, Hinge(), 1.0)
     assert last.state.keep.sum() < 0.8 * 400
     for one, two in ((shrunk, with_all), (with_all, shrunk)):
-        assert one.certificate.dual <= two.certificate.primal
+        assert one.certificate.dual <= two.certificate.primal * (1 + 1e-12)
     assert shrunk.certificate.primal == pytest.approx(with_all.certificate.primal, rel=1e-6)
 
 
@@ -221,7 +221,6 @@ def test_libsvm_on_dense_rows(n, d, C):
     agrees_with_libsvm(X, np.where(X[:, 0] + rng.normal(size=n) > 0.5, 1, -1), C)
 
 
-@pytest.mark.xfail(strict=True, reason="the multiplier swings: gap 0.9 after 3000 epochs")
 def test_libsvm_with_weights():
     X, y = noisy(200, seed=6)
     weight = np.random.default_rng(7).choice([0.0, 0.3, 1.0, 4.0], 200)
