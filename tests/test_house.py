@@ -14,8 +14,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = {  # an import may only point to a lower layer, or stay within its own folder
     "cli": 9,
     "report": 9,
-    "demo": 8,
-    "demo_plot": 7,
+    "demo": 7,
+    "demo_plot": 8,
     "model": 6,
     "estimators": 6,
     "run": 5,
@@ -29,6 +29,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "data": 1,
     "_jit": 0,
     "files": 0,
+    "threads": 0,
     "errors": -1,
     "_version": 0,
 }

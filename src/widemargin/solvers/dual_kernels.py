@@ -19,6 +19,7 @@ def held(a: float, slope: float, top: float) -> bool:
     return (a <= 0.0 and slope >= 0.0) or (a >= top and slope <= 0.0)
 
 
+# long: one pass, whose steps share too many running values to be cut in two
 @lean_kernel
 def dual_epoch(objective: Any, samples: Any, order: Array, state: Any, p: Array, g: Array) -> Any:
     """Exact coordinate steps along `order`, in place; returns (gain, mean |slope| of the steps).

@@ -30,6 +30,7 @@ from widemargin.solvers.steps import (
 )
 
 
+# long: one pass, whose steps share too many running values to be cut in two
 @kernel
 def minibatch_epoch(
     loss: Any, schedule: Any, step: Any, samples: Any, order: Any, state: Any, size: int
