@@ -39,40 +39,42 @@ def duals(run: Run, data: str) -> Table:
         for name, _, effort in lines
     ]
     results = run.each(specs)
-    seconds = [median(found, "seconds") for found in results]
+    ours = median(results[0], "seconds")
     rows, facts = [], {}
-    for (name, level, effort), found, took in zip(lines, results, seconds, strict=True):
-        gap = median(found, "objective") / truth["optimum"] - 1.0
+    for (name, level, effort), found in zip(lines, results, strict=True):
         label = f"{name}, {level}" if level else name
-        facts[label] = {
-            "seconds": took,
-            "ratio": took / seconds[0],
-            "suboptimality": gap,
-            "effort": effort,
-            "cpu_seconds": median(found, "cpu_seconds"),
-        }
+        its = facts[label] = {"effort": effort, **facts_of(found, truth, ours)}
         told = peers.SOLVERS[name].settings.replace("…", str(effort))
+        shown = [number(its["seconds"]), times(its["ratio"]), number(its["per_sample"], 6)]
         rows.append(
-            [
-                label,
-                told,
-                number(took),
-                times(took / seconds[0]),
-                number(median(found, "objective") / (truth["C"] * truth["n"]), 6),
-                f"{gap:.1e}",
-                number(median(found, "extra_bytes") / truth["nonzeros"]),
-            ]
+            [label, told, *shown, f"{its['suboptimality']:.1e}", number(its["bytes_per_nonzero"])]
         )
-    head = [
-        "solver",
-        "settings",
-        "seconds",
-        "to ours",
-        "objective per sample",
-        "above the optimum",
-        "extra bytes per nonzero",
-    ]
-    return Table(f"To the same objective: {data}", words(truth), head, rows, facts)
+    return Table(f"To the same objective: {data}", words(truth), HEAD, rows, facts)
+
+
+HEAD = (
+    "solver",
+    "settings",
+    "seconds",
+    "to ours",
+    "objective per sample",
+    "above the optimum",
+    "extra bytes per nonzero",
+)
+
+
+def facts_of(found: Sequence[Any], truth: Any, ours: float) -> dict[str, float]:
+    """The medians of one solver, and what they are next to ours and to the optimum."""
+    seconds, objective = median(found, "seconds"), median(found, "objective")
+    return {
+        "seconds": seconds,
+        "cpu_seconds": median(found, "cpu_seconds"),
+        "ratio": seconds / ours,
+        "objective": objective,
+        "per_sample": objective / (truth["C"] * truth["n"]),
+        "suboptimality": objective / truth["optimum"] - 1.0,
+        "bytes_per_nonzero": median(found, "extra_bytes") / truth["nonzeros"],
+    }
 
 
 def rivals(run: Run, base: Any, levels: Any) -> list[tuple[str, str, Any]]:
