@@ -33,7 +33,9 @@ def duals(run: Run, data: str) -> Table:
     if truth is None:
         return Table(f"To the same objective: {data}", "The reference failed.", ["–"], [], {})
     levels = {"same": truth["reached"], "promised": PROMISED * truth["optimum"]}
-    lines = [(name, "", peers.TOL) for name in peers.OURS] + rivals(run, base, levels)
+    lines = [(name, "", peers.TOL) for name in peers.OURS]
+    others, missed = rivals(run, base, levels)
+    lines += others
     specs = [
         {"action": "actions.fit", **base, "solver": name, "effort": effort}
         for name, _, effort in lines
@@ -49,7 +51,7 @@ def duals(run: Run, data: str) -> Table:
         rows.append(
             [label, told, *shown, f"{its['suboptimality']:.1e}", number(its["bytes_per_nonzero"])]
         )
-    return Table(f"To the same objective: {data}", words(truth), HEAD, rows, facts)
+    return Table(f"To the same objective: {data}", words(truth) + missed, HEAD, rows, facts)
 
 
 HEAD = (
@@ -77,9 +79,9 @@ def facts_of(found: Sequence[Any], truth: Any, ours: float) -> dict[str, float]:
     }
 
 
-def rivals(run: Run, base: Any, levels: Any) -> list[tuple[str, str, Any]]:
-    """(solver, level, effort) of every rival that is here and reaches the level."""
-    problem, found = datasets.load(base["data"], 100), []
+def rivals(run: Run, base: Any, levels: Any) -> tuple[list[tuple[str, str, Any]], str]:
+    """(solver, level, effort) of every rival that is here and gets there; who does not."""
+    problem, found, missed = datasets.load(base["data"], 100), [], ""
     for name in peers.RIVALS:
         absent, reason = peers.skip(name, problem)
         if absent:
@@ -87,12 +89,18 @@ def rivals(run: Run, base: Any, levels: Any) -> list[tuple[str, str, Any]]:
             continue
         search = run.once({"action": "actions.search", **base, "solver": name, "levels": levels})
         efforts = search["efforts"] if search else {}
+        if search is None:
+            missed += f" {name}: the search failed or took too long."
+        elif efforts["promised"] is None:
+            effort, best = min(search["tried"], key=lambda pair: pair[1])
+            above = best * PROMISED / levels["promised"] - 1.0
+            missed += f" {name} did not get there: {above:.1e} above the optimum with {effort}."
         found += [
             (name, level, effort)
             for level, effort in efforts.items()
             if effort is not None and not (level == "promised" and efforts.get("same") == effort)
         ]
-    return found
+    return found, missed
 
 
 def words(truth: Any) -> str:
