@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from harness import cli, datasets
 from harness.footprint import ESTIMATORS, FORMATS
@@ -33,61 +34,54 @@ def footprints(
     """Two fits a line: of the data, and of the same rows with half of their nonzeros."""
     for thin in (False, True):
         run.once({"action": "texts.make_store", "data": data, "rows": rows, "thin": thin})
+    base = {"action": "footprint.fit", "data": data, "rows": rows}
     cases = [(name, kind) for name in names for kind in formats]
     specs = [
-        {
-            "action": "footprint.fit",
-            "data": data,
-            "rows": rows,
-            "estimator": name,
-            "format": kind,
-            "thin": thin,
-        }
+        {**base, "estimator": name, "format": kind, "thin": thin}
         for name, kind in cases
         for thin in (False, True)
     ]
-    results, table, facts = run.each(specs, together=True), [], {}
-    for number_, (name, kind) in enumerate(cases):
-        whole, thin = results[2 * number_], results[2 * number_ + 1]
-        if not whole or not thin:
-            continue
-        extra, less = median(whole, "extra_bytes"), median(thin, "extra_bytes")
-        nonzeros, n, d = whole[0]["nonzeros"], whole[0]["n"], whole[0]["d"]
-        slope = (extra - less) / (nonzeros - thin[0]["nonzeros"])
-        per_row = (extra - slope * nonzeros) / n
-        facts[f"{name}, {kind}"] = {
-            "extra_bytes": extra, "per_nonzero": extra / nonzeros, "slope": slope,
-            "per_row": per_row, "n": n, "d": d, "nonzeros": nonzeros,
-        }  # fmt: skip
-        table.append(
-            [
-                name,
-                kind,
-                f"{extra / 2**20:.1f}",
-                number(extra / nonzeros),
-                number(slope),
-                number(per_row),
-                number(per_row - WEIGHT * d / n),
-            ]
-        )
-    head = [
-        "",
-        "data",
-        "extra MiB",
-        "per nonzero, all",
-        "grows per nonzero",
-        "per row",
-        "per row, less one float64 a feature",
-    ]
+    results, lines, facts = run.each(specs, together=True), [], {}
+    for (name, kind), whole, thin in zip(cases, results[::2], results[1::2], strict=True):
+        if whole and thin:
+            its = facts[f"{name}, {kind}"] = parts(whole, thin)
+            less = its["per_row"] - WEIGHT * its["d"] / its["n"]
+            shown = (its["per_nonzero"], its["slope"], its["per_row"], less)
+            lines.append([name, kind, f"{its['extra_bytes'] / 2**20:.1f}", *map(number, shown)])
     title = f"Memory of a fit: {data}, {'all' if rows is None else f'{rows:,}'} rows"
-    return Table(title, WORDS, head, table, facts)
+    return Table(title, WORDS, HEAD, lines, facts)
 
 
+def parts(whole: Sequence[Any], thin: Sequence[Any]) -> dict[str, float]:
+    """What of the extra bytes grows with the nonzeros, and the rest by the rows."""
+    extra, less = median(whole, "extra_bytes"), median(thin, "extra_bytes")
+    nonzeros, n, d = whole[0]["nonzeros"], whole[0]["n"], whole[0]["d"]
+    slope = (extra - less) / (nonzeros - thin[0]["nonzeros"])
+    return {
+        "extra_bytes": extra,
+        "per_nonzero": extra / nonzeros,
+        "slope": slope,
+        "per_row": (extra - slope * nonzeros) / n,
+        "n": n,
+        "d": d,
+        "nonzeros": nonzeros,
+    }
+
+
+HEAD = (
+    "",
+    "data",
+    "extra MiB",
+    "per nonzero, all",
+    "grows per nonzero",
+    "per row",
+    "per row, less one float64 a feature",
+)
 WORDS = (
     "Peak of resident memory during the fit less the level before it, in bytes. *grows per "
     "nonzero*: the difference to the same rows and features with every second nonzero left out, "
     "by the nonzeros left out; what remains at no nonzeros at all is divided by the rows. Dense: "
-    "20,000 × 512 random numbers, and half the columns."
+    "100,000 × 256 random numbers, and half the columns."
 )
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ from harness.formats import csr
 
 Spec = dict[str, Any]
 WARM_ROWS = 2000
-DENSE = (20_000, 512)  # rows and columns, half the columns where thinned
+DENSE = (100_000, 256)  # rows and columns, half the columns where thinned
+SHORT = {"tol": 1e-3, "max_iter": 10}  # more epochs need no more memory
 ESTIMATORS: dict[str, Callable[[int], tuple[str, dict[str, Any]]]] = {
-    "LinearSVC, hinge": lambda n: ("LinearSVC", {"loss": "hinge", "C": 1 / (LAM * n), "tol": 1e-3}),
-    "LinearSVC, squared hinge": lambda n: ("LinearSVC", {"C": 1 / (LAM * n), "tol": 1e-3}),
+    "LinearSVC, hinge": lambda n: ("LinearSVC", {"loss": "hinge", "C": 1 / (LAM * n), **SHORT}),
+    "LinearSVC, squared hinge": lambda n: ("LinearSVC", {"C": 1 / (LAM * n), **SHORT}),
     "SGDClassifier": lambda n: ("SGDClassifier", {"max_iter": 2, "tol": None}),
     "SGDClassifier, averaged": lambda n: (
         "SGDClassifier", {"max_iter": 2, "tol": None, "average": True},

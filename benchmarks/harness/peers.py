@@ -112,8 +112,11 @@ def _snapml_weights(model: Any, problem: Problem) -> Any:
 
 
 def _liblinear_fit(data: Any, problem: Problem, effort: float) -> Any:
+    import ctypes
+
     from liblinear.liblinearutil import parameter, train
 
+    ctypes.CDLL(None).srand(1)  # its shuffles, so that a search and a measurement see the same
     return train(data, parameter(f"-s 3 -c {problem.C!r} -B 1 -e {effort!r} -q"))
 
 
