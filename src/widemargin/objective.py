@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import kernel
-from widemargin.data.rows import Array, axpys, dots, n_features, n_rows, row
+from widemargin.data.columns import axpys, dots
+from widemargin.data.rows import Array, n_features, n_rows, row
 from widemargin.data.samples import Samples, n_columns, share, sign
 from widemargin.duals import conjugate
 from widemargin.losses import Loss, slope, value

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin._jit import kernel
-from widemargin.data.rows import Array, Rows, dots, n_rows, row, take_rows
+from widemargin.data.columns import dots
+from widemargin.data.rows import Array, Rows, n_rows, row, take_rows
 from widemargin.threads import each, ranges
 
 

@@ -5,16 +5,15 @@ import pytest
 from scipy.sparse import random_array
 
 from widemargin._jit import njit
+from widemargin.data.columns import axpys, dots
 from widemargin.data.rows import (
     Dense,
     Sparse,
     as_read_only,
     as_rows,
     axpy,
-    axpys,
     block_order,
     dot,
-    dots,
     entry,
     n_entries,
     n_features,

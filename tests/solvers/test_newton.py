@@ -24,9 +24,8 @@ def problem_of(n=120, d=5, seed=0, noise=1.5):
 
 
 def fit(samples, C, fit_intercept=True, max_epochs=100):
-    return fit_newton(
-        FiniteNewton(), Objective(LOSS, C, L2(), fit_intercept), samples, max_epochs=max_epochs
-    )
+    objective, solver = Objective(LOSS, C, L2(), fit_intercept), FiniteNewton()
+    return fit_newton(solver, objective, samples, tol=1e-9, max_epochs=max_epochs, to_the_end=True)
 
 
 def slope_at(problem, w, b):

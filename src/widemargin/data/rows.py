@@ -1,6 +1,7 @@
 """Rows as the kernels see them: one vocabulary for sparse and dense data, without a copy.
 
-`row(rows, i)` is a view of sample i; `dot`, `axpy`, `dots`, `axpys`, `squared_norm` work on it.
+`row(rows, i)` is a view of sample i; `dot`, `axpy`, `squared_norm` work on it, and on all columns
+of weights at once `dots` and `axpys` of `columns.py`.
 Weights are float64 throughout: a vector of shape (d,) for one column, a matrix (d, K) for K
 columns that are updated together. Every function runs as plain NumPy too, and is compiled by
 the type of its arguments inside kernels, so there are no twins for sparse and dense.
@@ -256,81 +257,3 @@ def _entry(x: Any, k: Any) -> Any:
     if is_sparse(x):
         return lambda x, k: (x[1][k], np.float64(x[0][k]))
     return lambda x, k: (k, np.float64(x[0][k]))
-
-
-# -- all columns of a row of weights at once --------------------------------------------------
-
-
-def dots(x: Any, W: Array, out: Array) -> None:
-    """out[k] = xᵀW[:, k] for every column; W of shape (d,) has one column."""
-    out[:] = dot(x, W)
-
-
-@fast_kernel
-def _dots_sparse(xs: Array, js: Array, W: Array, out: Array) -> None:
-    out[:] = 0.0
-    for k in range(xs.size):
-        x, j = np.float64(xs[k]), js[k]
-        for c in range(out.size):
-            out[c] += x * W[j, c]
-
-
-@fast_kernel
-def _dots_dense(x: Array, W: Array, out: Array) -> None:
-    out[:] = 0.0
-    for j in range(x.size):
-        v = np.float64(x[j])
-        for c in range(out.size):
-            out[c] += v * W[j, c]
-
-
-@compiled_as(dots)
-def _dots(x: Any, W: Any, out: Any) -> Any:
-    if W.ndim == 1:
-
-        def one(x: Any, W: Any, out: Any) -> None:
-            out[0] = dot(x, W)
-
-        return one
-    if is_sparse(x):
-        return lambda x, W, out: _dots_sparse(x[0], x[1], W, out)
-    return lambda x, W, out: _dots_dense(x[0], W, out)
-
-
-def axpys(g: Array, x: Any, W: Array) -> None:
-    """W[:, k] ← W[:, k] + g[k] x for every column, in place."""
-    if W.ndim == 1:
-        axpy(g[0], x, W)
-    elif isinstance(x, tuple):
-        W[x[1]] += np.outer(x[0], g)
-    else:
-        W += np.outer(x, g)
-
-
-@lean_kernel
-def _axpys_sparse(g: Array, xs: Array, js: Array, W: Array) -> None:
-    for k in range(xs.size):
-        x, j = np.float64(xs[k]), js[k]
-        for c in range(g.size):
-            W[j, c] += g[c] * x
-
-
-@lean_kernel
-def _axpys_dense(g: Array, x: Array, W: Array) -> None:
-    for j in range(x.size):
-        v = np.float64(x[j])
-        for c in range(g.size):
-            W[j, c] += g[c] * v
-
-
-@compiled_as(axpys)
-def _axpys(g: Any, x: Any, W: Any) -> Any:
-    if W.ndim == 1:
-
-        def one(g: Any, x: Any, W: Any) -> None:
-            axpy(g[0], x, W)
-
-        return one
-    if is_sparse(x):
-        return lambda g, x, W: _axpys_sparse(g, x[0], x[1], W)
-    return lambda g, x, W: _axpys_dense(g, x[0], W)

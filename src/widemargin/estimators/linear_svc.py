@@ -152,15 +152,19 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         )
         epochs, progress = max(int(self.max_iter), 1), self._report if self.verbose else None
         tol, rng = float(self.tol), generator(self.random_state)
-        few = n_features(samples.rows) <= FEW_FEATURES
-        if few and self.penalty == "l1":
-            newton = ProximalNewton()
+        if n_features(samples.rows) <= FEW_FEATURES and self.penalty == "l1":
             return fit_newton(
-                newton, objective, samples, max_epochs=epochs, tol=tol, progress=progress
+                ProximalNewton(), objective, samples, tol=tol, max_epochs=epochs, progress=progress
             )
-        if few and self.loss == "squared_hinge":
+        if n_features(samples.rows) <= FEW_FEATURES and self.loss == "squared_hinge":
             return fit_newton(
-                FiniteNewton(), objective, samples, max_epochs=epochs, progress=progress
+                FiniteNewton(),
+                objective,
+                samples,
+                tol=tol,
+                max_epochs=epochs,
+                to_the_end=True,
+                progress=progress,
             )
         run = fit_primal_cd if self.penalty == "l1" else fit_dual
         return run(objective, samples, tol=tol, max_epochs=epochs, rng=rng, progress=progress)

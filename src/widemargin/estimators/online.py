@@ -14,7 +14,8 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import check_random_state
 
 from widemargin._jit import kernel
-from widemargin.data.rows import Array, dots, n_rows, row
+from widemargin.data.columns import dots
+from widemargin.data.rows import Array, n_rows, row
 from widemargin.data.samples import Samples, n_columns
 from widemargin.estimators.online_data import ALL_OF_Y, checked_samples, start_state
 from widemargin.losses import LOSSES, Loss

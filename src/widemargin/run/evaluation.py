@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import kernel
-from widemargin.data.rows import Array, axpys, n_nonzeros, row
+from widemargin.data.columns import axpys
+from widemargin.data.rows import Array, n_nonzeros, row
 from widemargin.data.samples import Samples, share, sign, take_samples
 from widemargin.duals import conjugate
 from widemargin.losses import slope, value

@@ -37,6 +37,7 @@ from widemargin.solvers.dual_kernels import (
     rebalance,
     reselect,
     scores_and_losses,
+    total_shares,
 )
 from widemargin.solvers.free_set import climb, has_faces
 from widemargin.solvers.intercept import best_intercept
@@ -50,6 +51,7 @@ FIRST_WALKS = 3  # over the first chunk, which has nothing to lean on
 NOT_YET = 1e300  # the rise of the dual in the first epoch, which says nothing of the next
 CLIMB_AFTER = 20  # epochs: what is easy is solved by then
 FEW_ROWS = 1000  # below, the first epoch is like the others
+NOTHING = 1e-14  # of C Σ s, which bounds the objective's scale
 DRIFT_TOL = 1e-6  # tolerances below this ask for w summed anew, free of rounding drift
 
 
@@ -64,6 +66,7 @@ class DualState(NamedTuple):
     scale: float  # 1 / s in the first epoch, 1 after
     slack: float  # rows at a bound by more than this margin are left out of later epochs
     gain: float  # rise of the dual in the last epoch
+    floor: Array  # (K,) gaps below this are nothing, whatever the objective
     epochs: int
     visited: int  # rows, over all epochs
 
@@ -88,6 +91,7 @@ class DualCoordinateDescent:
             scale=1.0,
             slack=np.inf,
             gain=np.inf,
+            floor=NOTHING * objective.C * total_shares(samples, k),
             epochs=0,
             visited=0,
         )
@@ -159,7 +163,9 @@ class DualCoordinateDescent:
         if objective.fit_intercept and (upper - lower > tol * upper).any():
             state.b[:] = best_intercept(objective, samples, scores, state.b, 0.01 * tol * upper)
             upper = 0.5 * norms + C * losses_at(loss, samples, scores, state.b)
-        state.live[:] = upper - lower > tol * upper
+        state.live[:] = ~(
+            upper - lower <= tol * upper + state.floor
+        )  # what is no number is not solved
         return upper, lower
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from widemargin._jit import jitable, kernel, lean_kernel
-from widemargin.data.rows import Array, axpys, dots, row, squared_norm
+from widemargin.data.columns import axpys, dots
+from widemargin.data.rows import Array, row, squared_norm
 from widemargin.data.samples import share, sign
 from widemargin.duals import ascend, dual_slope, largest
 from widemargin.losses import value
@@ -152,3 +153,13 @@ def mean_norm(rows: Any, n: int) -> float:
     for i in range(n):
         total += squared_norm(row(rows, i)) / n
     return total
+
+
+@kernel
+def total_shares(samples: Any, columns: int) -> Any:
+    """Σᵢ sᵢₖ of each column."""
+    sums = np.zeros(columns)
+    for i in range(samples.codes.size):
+        for k in range(columns):
+            sums[k] += share(samples, i, k)
+    return sums

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin._jit import kernel
-from widemargin.data.rows import Array, axpys, dots, row
+from widemargin.data.columns import axpys, dots
+from widemargin.data.rows import Array, row
 from widemargin.data.samples import Samples, share, sign
 from widemargin.objective import Objective
 from widemargin.penalties import NoPenalty

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin._jit import kernel
-from widemargin.data.rows import add_row, axpys, dot_row, dots, row
+from widemargin.data.columns import axpys, dots
+from widemargin.data.rows import add_row, dot_row, row
 from widemargin.data.samples import Samples, share, sign
 from widemargin.losses import value
 from widemargin.objective import Objective

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin._jit import compiled_as, kernel
-from widemargin.data.rows import Array, axpys, dots, is_sparse, row
+from widemargin.data.columns import axpys, dots
+from widemargin.data.rows import Array, is_sparse, row
 from widemargin.data.samples import Samples, share, sign
 from widemargin.losses import value
 from widemargin.objective import Objective
