@@ -95,9 +95,13 @@ def block_order(n: int, block: int, rng: np.random.Generator) -> NDArray[np.int6
     """
     if block <= 1:
         return rng.permutation(n)
-    starts = rng.permutation(-(-n // block)) * block
-    order = (starts[:, None] + np.arange(block)).ravel()
-    return order[order < n]
+    blocks = rng.permutation(-(-n // block))
+    order = (blocks[:, None] * block + np.arange(block)).ravel()
+    short = -n % block  # what the last block lacks
+    if short == 0:
+        return order
+    end = (int(np.flatnonzero(blocks == len(blocks) - 1)[0]) + 1) * block
+    return np.concatenate([order[: end - short], order[end:]])
 
 
 # -- one row -------------------------------------------------------------------------------

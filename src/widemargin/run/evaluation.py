@@ -1,7 +1,8 @@
 """One look at all samples from given weights: scores, losses, certificate; on threads.
 
-The data are read twice: once for the scores, once for V = Σ αᵢₖ yᵢₖ xᵢ over the α that the
-slopes at those scores propose. `objective.certify` is the same on one thread, step by step.
+The data are read once: while a row is at hand, its scores propose its α, and α y x is added to
+V₋ or V₊, a V for either side, so that the sides can be balanced afterwards.
+`objective.certify` is the same on one thread, step by step.
 Sums run over fixed ranges of rows in a fixed order, so the result does not depend on the
 number of threads. The kernels allocate nothing, so that their code loads soon.
 """
@@ -13,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import kernel
-from widemargin.data.columns import axpys
-from widemargin.data.rows import Array, n_nonzeros, row
+from widemargin.data.columns import axpys, dots
+from widemargin.data.rows import Array, n_nonzeros, n_rows, row
 from widemargin.data.samples import Samples, share, sign, take_samples
 from widemargin.duals import conjugate
 from widemargin.losses import slope, value
@@ -24,13 +25,20 @@ from widemargin.objective import (
     best_on_segment,
     certificate_of,
     column,
-    zero_weights,
+    loss_sums,
 )
 from widemargin.penalties import largest_feasible_scale, penalty_conjugate, penalty_value
-from widemargin.scores import scores
 from widemargin.threads import each, ranges
 
 SUMS = 4  # ranges that add up a V of their own
+
+
+class Seen(NamedTuple):
+    """What a range of rows adds up to."""
+
+    losses: Array  # (K,) Σ sᵢₖ ℓ
+    sides: Array  # (2, K) Σ αᵢₖ over the negative and over the positive side
+    V: Array  # (2, d) or (2, d, K): Σ αᵢₖ yᵢₖ xᵢ over either side
 
 
 class Evaluation(NamedTuple):
@@ -39,29 +47,32 @@ class Evaluation(NamedTuple):
 
 
 @kernel
-def propose(loss: Any, C: float, samples: Any, p: Array, alpha: Array, sums: Array) -> None:
-    """αᵢₖ = −cᵢₖ yᵢₖ ℓ′(pᵢₖ; yᵢₖ), in place; adds to the (3, K) sums of each column:
-    sᵢₖ ℓ over all samples, α over the negative side, α over the positive side."""
+def look_through(
+    objective: Any, samples: Any, W: Array, b: Array, p: Array, alpha: Array, room: Array, seen: Any
+) -> None:
+    """Scores p, and αᵢₖ = −cᵢₖ yᵢₖ ℓ′(pᵢₖ; yᵢₖ), in place; adds to what was `seen`.
+
+    room (2, K) is scratch: the moves of a row on the negative and on the positive side.
+    """
     for i in range(p.shape[0]):
-        for k in range(p.shape[1]):
+        x, q = row(samples.rows, i), p[i]
+        dots(x, W, q)
+        below = above = False
+        for k in range(b.size):
+            q[k] += b[k]
             y, s = sign(samples, i, k), share(samples, i, k)
-            a = -C * s * y * slope(loss, p[i, k], y)
+            a = -objective.C * s * y * slope(objective.loss, q[k], y)
             alpha[i, k] = a
-            sums[0, k] += s * value(loss, p[i, k], y)
-            sums[2 if y > 0.0 else 1, k] += a
-
-
-@kernel
-def add_rows(samples: Any, scale: Array, alpha: Array, g: Array, V: Array) -> None:
-    """vₖ ← vₖ + Σᵢ scale[side, k] αᵢₖ yᵢₖ xᵢ, in place; g is room for K numbers."""
-    for i in range(alpha.shape[0]):
-        some = False
-        for k in range(g.size):
-            y = sign(samples, i, k)
-            g[k] = scale[1 if y > 0.0 else 0, k] * alpha[i, k] * y
-            some |= g[k] != 0.0
-        if some:
-            axpys(g, row(samples.rows, i), V)
+            side = 1 if y > 0.0 else 0
+            seen.losses[k] += s * value(objective.loss, q[k], y)
+            seen.sides[side, k] += a
+            room[side, k], room[1 - side, k] = a * y, 0.0
+            below |= a != 0.0 and side == 0
+            above |= a != 0.0 and side == 1
+        if below:
+            axpys(room[0], x, seen.V[0])
+        if above:
+            axpys(room[1], x, seen.V[1])
 
 
 @kernel
@@ -81,34 +92,52 @@ def evaluate(
     objective: Objective, samples: Samples, W: Array, b: Array, *, threads: int = 1
 ) -> Evaluation:
     """Scores and the certificate of any (W, b), as `objective.certify` defines it."""
-    p, alpha, sums = _proposed(objective, samples, W, b, threads)
-    scale = balancing(sums[1:]) if objective.fit_intercept else np.ones((2, b.size))
+    p = np.empty((n_rows(samples.rows), b.size))
+    alpha = np.empty_like(p)
+    seen = _seen(objective, samples, W, b, p, alpha, threads)
+    scale = balancing(seen.sides) if objective.fit_intercept else np.ones((2, b.size))
+    V = scale[0] * seen.V[0] + scale[1] * seen.V[1]
     penalty = sum(penalty_value(objective.penalty, column(W, k)) for k in range(b.size))
-    primal = float(objective.C * sums[0].sum() + penalty)
-    dual = _dual(objective, samples, alpha, scale, threads)
+    primal = float(objective.C * seen.losses.sum() + penalty)
+    dual = _dual(objective, samples, alpha, scale, V, threads)
     return Evaluation(p, certificate_of(primal, dual))
 
 
 def losses_of(objective: Objective, samples: Samples, W: Array, b: Array, threads: int) -> Array:
     """Σᵢ sᵢₖ ℓ of each column, shape (K,)."""
-    losses: Array = _proposed(objective, samples, W, b, threads)[2][0]
+
+    def part(start: int, stop: int) -> Array:
+        return loss_sums(objective.loss, take_samples(samples, start, stop), W, b)
+
+    losses: Array = np.sum(each(part, ranges(n_rows(samples.rows)), threads), axis=0)
     return losses
 
 
-def _proposed(
-    objective: Objective, samples: Samples, W: Array, b: Array, threads: int
-) -> tuple[Array, Array, Array]:
-    """(scores, α, sums as `propose` gives them)."""
-    p = scores(samples.rows, W, b, threads)
-    alpha = np.empty_like(p)
+def _seen(
+    objective: Objective,
+    samples: Samples,
+    W: Array,
+    b: Array,
+    p: Array,
+    alpha: Array,
+    threads: int,
+) -> Seen:
+    """What all rows add up to, each range of them into arrays of its own unless those outweigh
+    the data; fills p and α."""
+    W, b = np.ascontiguousarray(W, np.float64), np.ascontiguousarray(b, np.float64)
+    parts = SUMS if 2 * SUMS * W.size <= n_nonzeros(samples.rows) else 1
 
-    def part(start: int, stop: int) -> Array:
-        some = take_samples(samples, start, stop)
-        sums = np.zeros((3, b.size))
-        propose(objective.loss, objective.C, some, p[start:stop], alpha[start:stop], sums)
-        return sums
+    def part(start: int, stop: int) -> Seen:
+        seen = Seen(np.zeros(b.size), np.zeros((2, b.size)), np.zeros((2, *W.shape)))
+        some, room = take_samples(samples, start, stop), np.empty((2, b.size))
+        look_through(objective, some, W, b, p[start:stop], alpha[start:stop], room, seen)
+        return seen
 
-    return p, alpha, np.sum(each(part, ranges(len(p)), threads), axis=0)
+    whole, *others = each(part, ranges(len(p), parts), threads)
+    for other in others:
+        for into, more in zip(whole, other, strict=True):
+            np.add(into, more, out=into)
+    return whole
 
 
 def balancing(sums: Array) -> Array:
@@ -122,11 +151,10 @@ def balancing(sums: Array) -> Array:
 
 
 def _dual(
-    objective: Objective, samples: Samples, alpha: Array, scale: Array, threads: int
+    objective: Objective, samples: Samples, alpha: Array, scale: Array, V: Array, threads: int
 ) -> float:
-    """D at the best t α, 0 ≤ t ≤ 1, with the sides of α scaled."""
+    """D at the best t α, 0 ≤ t ≤ 1, with the sides of α scaled; V = Σ αᵢₖ yᵢₖ xᵢ of those."""
     n, K = alpha.shape
-    V = _combined(samples, alpha, scale, threads)
     r, columns = objective.penalty, [column(V, k) for k in range(K)]
     top = np.array([largest_feasible_scale(r, v) for v in columns])
 
@@ -142,20 +170,3 @@ def _dual(
         return value
 
     return float(best_on_segment(at, top).sum())
-
-
-def _combined(samples: Samples, alpha: Array, scale: Array, threads: int) -> Array:
-    """V, each range of rows into an array of its own unless these outweigh the data."""
-    size = zero_weights(samples)[0].size
-    parts = SUMS if SUMS * size <= n_nonzeros(samples.rows) else 1
-
-    def part(start: int, stop: int) -> Array:
-        V: Array = zero_weights(samples)[0]
-        room = np.empty(alpha.shape[1])
-        add_rows(take_samples(samples, start, stop), scale, alpha[start:stop], room, V)
-        return V
-
-    whole, *others = each(part, ranges(len(alpha), parts), threads)
-    for piece in others:
-        np.add(whole, piece, out=whole)
-    return whole

@@ -72,22 +72,22 @@ def sgd_epoch_1(loss: Any, schedule: Any, step: Any, samples: Any, order: Any, s
     """`sgd_epoch` for one column: scalars where that has arrays of length 1, and no row is held
     in a variable; together worth 20 % of the time."""
     w, b, t, loss_sum = state
-    rows, s = samples.rows, 1.0
-    loss_sum[:] = 0.0
+    rows, s, b0, total = samples.rows, 1.0, b[0], 0.0
     for i in order:
         eta = rate(schedule, t)
-        score = s * dot_row(rows, i, w) + b[0]
         y, c = sign(samples, i, 0), share(samples, i, 0)
-        s *= max(0.0, 1.0 - eta * step.lam)
-        if s < SMALLEST_SCALE:
-            s = multiplied_out(s, w)
-        loss_sum[0] += c * value(loss, score, y)
+        score = s * dot_row(rows, i, w) + b0
+        total += c * value(loss, score, y)
         u = pull(schedule, loss, rows, i, score, y)
+        s *= max(0.0, 1.0 - eta * step.lam)
         if u != 0.0:
+            if s < SMALLEST_SCALE:
+                s = multiplied_out(s, w)
             h = -eta * c * u
-            b[0] += step.intercept * h
+            b0 += step.intercept * h
             add_row(h / s, rows, i, w)
         t += 1
+    b[0], loss_sum[0] = b0, total
     multiplied_out(s, w)
     return t  # type: ignore[no-any-return]
 
