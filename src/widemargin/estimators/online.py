@@ -19,8 +19,9 @@ from widemargin.data.rows import Array, n_rows, row
 from widemargin.data.samples import Samples, n_columns
 from widemargin.estimators.online_data import ALL_OF_Y, checked_samples, start_state
 from widemargin.losses import LOSSES, Loss
-from widemargin.objective import Objective, certify
+from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, ElasticNet, NoPenalty, Penalty
+from widemargin.run.evaluation import evaluate
 from widemargin.run.serial import serial
 from widemargin.schedules import slower
 from widemargin.solvers.asgd import AveragedState
@@ -200,7 +201,7 @@ def certify_fit(est: Any, objective: Objective, samples: Samples, split: Split) 
         weight = samples.weight.copy()
         weight[split.held_out] = 0.0
         samples = samples._replace(weight=weight)
-    est.certificate_ = certify(objective, samples, *weights_of(est))
+    est.certificate_ = evaluate(objective, samples, *weights_of(est)).certificate
     est.history_[-1].update(objective=est.certificate_.primal, gap=est.certificate_.gap)
 
 

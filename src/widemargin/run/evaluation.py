@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from widemargin._jit import kernel
+from widemargin._jit import lean_kernel
 from widemargin.data.columns import axpys, dots
 from widemargin.data.rows import Array, n_nonzeros, n_rows, row
 from widemargin.data.samples import Samples, share, sign, take_samples
@@ -46,7 +46,7 @@ class Evaluation(NamedTuple):
     certificate: Certificate
 
 
-@kernel
+@lean_kernel
 def look_through(
     objective: Any, samples: Any, W: Array, b: Array, p: Array, alpha: Array, room: Array, seen: Any
 ) -> None:
@@ -75,7 +75,7 @@ def look_through(
             axpys(room[1], x, seen.V[1])
 
 
-@kernel
+@lean_kernel
 def scaled_conjugates(
     loss: Any, C: float, samples: Any, scale: Array, alpha: Array, t: Array, sums: Array
 ) -> None:

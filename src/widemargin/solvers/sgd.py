@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from widemargin._jit import kernel
+from widemargin._jit import kernel, lean_kernel
 from widemargin.data.columns import axpys, dots
 from widemargin.data.rows import add_row, dot_row, row
 from widemargin.data.samples import Samples, share, sign
@@ -67,7 +67,7 @@ def sgd_epoch(loss: Any, schedule: Any, step: Any, samples: Any, order: Any, sta
     return t  # type: ignore[no-any-return]
 
 
-@kernel
+@lean_kernel
 def sgd_epoch_1(loss: Any, schedule: Any, step: Any, samples: Any, order: Any, state: Any) -> int:
     """`sgd_epoch` for one column: scalars where that has arrays of length 1, and no row is held
     in a variable; together worth 20 % of the time."""
