@@ -120,16 +120,18 @@ def test_an_index_outside_the_matrix_is_refused(broken, dtype):
     X = sp.csr_array(np.eye(5))
     X.indices, X.indptr = X.indices.astype(dtype), X.indptr.astype(dtype)
     X.indices[2] = broken
-    for fit in (SGDClassifier().fit, Perceptron().partial_fit):
-        with pytest.raises(ValueError, match=rf"X\.indices runs from .*{broken}.*0 to 4"):
-            fit(X, [0, 1, 0, 1, 1])
+    y = [0, 1, 0, 1, 1]
+    with pytest.raises(ValueError, match=rf"column index {broken}, outside its 5 columns"):
+        SGDClassifier().fit(X, y)
+    with pytest.raises(ValueError, match=rf"column index {broken}, outside its 5 columns"):
+        Perceptron().partial_fit(X, y, classes=[0, 1])
 
 
 @pytest.mark.parametrize("indptr", [[1, 1, 2, 3, 4, 5], [0, 3, 1, 3, 4, 5], [0, 1, 2, 3, 4, 9]])
 def test_row_pointers_that_do_not_rise_inside_the_data_are_refused(indptr):
     X = sp.csr_array(np.eye(5))
     X.indptr[:] = indptr
-    with pytest.raises(ValueError, match=r"X\.indptr does not describe 5 entries"):
+    with pytest.raises(ValueError, match=r"X\.indptr must rise from 0 to 5"):
         SGDClassifier().fit(X, [0, 1, 0, 1, 1])
 
 

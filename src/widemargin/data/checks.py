@@ -26,6 +26,8 @@ def look(rows: Sparse) -> Findings:
     rising = bool((p[1:] >= p[:-1]).all())
     if not (rising and p[0] == 0 and p[-1] == len(rows.indices)):
         return Findings(-1, False, False)
+    if not len(rows.indices):
+        return Findings(-1, False, True)
     top, sorted_rows = largest_and_order(rows.indices, p)
     repeats = False
     if not sorted_rows and top < rows.n_features:
@@ -35,9 +37,7 @@ def look(rows: Sparse) -> Findings:
 
 @kernel
 def largest_and_order(indices: Array, indptr: Array) -> tuple[int, bool]:
-    """(largest index or −1, whether every row's indices rise)."""
-    if indices.size == 0:
-        return -1, True
+    """(the largest of at least one index, whether every row's indices rise)."""
     top, falls = indices[0], 0
     for i in range(indptr.size - 1):
         js = indices[indptr[i] : indptr[i + 1]]
@@ -45,7 +45,7 @@ def largest_and_order(indices: Array, indptr: Array) -> tuple[int, bool]:
             top = max(top, js[k])
         for k in range(1, js.size):
             falls += js[k] <= js[k - 1]
-    return int(top), falls == 0
+    return top, falls == 0
 
 
 @kernel

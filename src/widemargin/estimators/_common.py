@@ -40,10 +40,16 @@ def refuse_broken_columns(X: Any) -> None:
     found = look(columns)
     if not found.ends or found.top >= X.shape[0]:
         raise ValueError(
-            f"X of shape {X.shape} in CSC form has the row index {found.top} (as unsigned), or "
-            "column pointers that do not rise from 0 to the number of entries. Row indices must "
-            "be 0 … n_samples − 1. Build the matrix again from its source."
+            f"X of shape {X.shape} in CSC form has the row index {worst_index(X)}, or column "
+            "pointers that do not rise from 0 to the number of entries. Row indices must be "
+            "0 … n_samples − 1. Build the matrix again from its source."
         )
+
+
+def worst_index(X: Any) -> int:
+    """A negative index if there is one, else the largest."""
+    least = int(X.indices.min(initial=0))
+    return least if least < 0 else int(X.indices.max(initial=0))
 
 
 def checked_sparse(X: Any) -> Rows:
@@ -69,9 +75,8 @@ def checked_sparse(X: Any) -> Rows:
         )
     if found.top >= rows.n_features:
         raise ValueError(
-            f"X has a column index outside its {rows.n_features} columns (as unsigned: "
-            f"{found.top}). Column indices must be 0 … n_features − 1. Build the matrix again "
-            "from its source."
+            f"X has the column index {worst_index(X)}, outside its {rows.n_features} columns. "
+            "Column indices must be 0 … n_features − 1. Build the matrix again from its source."
         )
     if found.repeats:
         X = X.copy()
