@@ -16,6 +16,7 @@ from widemargin.run.serial import Solver, serial
 S = TypeVar("S", bound=Any)
 SAFETY = 0.8  # certify when the predicted gap is below this share of what is asked
 AT_LEAST_EVERY = 20  # epochs between two certificates
+FIRST_LOOK = 2  # epoch with a certificate in any case: it finds the intercept of lopsided classes
 FIRST_RATIO = 0.08  # gap after an epoch / rise of the dual in it, before one was measured
 
 
@@ -58,7 +59,7 @@ def certified(
         value += state.gain
         due = state.gain * ratio <= SAFETY * tol * max(value, 0.0)
         certificate, solved = None, False
-        if due or since >= AT_LEAST_EVERY or epoch >= max_epochs:
+        if due or epoch == FIRST_LOOK or since >= AT_LEAST_EVERY or epoch >= max_epochs:
             state, upper, lower = solver.certify(objective, samples, tol, state)
             certificate = certificate_of(float(upper.sum()), float(lower.sum()))
             solved = not state.live.any()

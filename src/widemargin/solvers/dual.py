@@ -48,7 +48,6 @@ PARTS = 4  # of an epoch, with a step of the multiplier after each
 CHUNKS = 30  # of the first epoch
 FIRST_CHUNK = 0.02  # as a share of the rows
 FIRST_WALKS = 3  # over the first chunk, which has nothing to lean on
-NOT_YET = 1e300  # the rise of the dual in the first epoch, which says nothing of the next
 CLIMB_AFTER = 20  # epochs: what is easy is solved by then
 FEW_ROWS = 1000  # below, the first epoch is like the others
 NOTHING = 1e-14  # of C Σ s, which bounds the objective's scale
@@ -129,7 +128,10 @@ class DualCoordinateDescent:
         for start, stop in zip(edges[:-1], edges[1:], strict=True):
             seen = state._replace(scale=2.0 * n / float(start + stop))
             state = self._walk(objective, samples, order[start:stop], seen)
-        return state._replace(scale=1.0, gain=NOT_YET, epochs=1, visited=n)
+        norms, ones = (state.W * state.W).sum(), np.ones(state.b.size)
+        conjugates = conjugate_sums(objective.loss, objective.C, samples, state.alpha, ones)
+        risen = float(-0.5 * norms - conjugates.sum())  # from 0; δ is not 0 yet, so about
+        return state._replace(scale=1.0, gain=max(risen, 0.0), epochs=1, visited=n)
 
     def certify(
         self, objective: Objective, samples: Samples, tol: float, state: DualState
@@ -161,7 +163,7 @@ class DualCoordinateDescent:
         conjugates = conjugate_sums(loss, C, samples, state.alpha, np.ones(norms.size))
         lower = -0.5 * norms - conjugates
         if objective.fit_intercept and (upper - lower > tol * upper).any():
-            state.b[:] = best_intercept(objective, samples, scores, state.b, 0.01 * tol * upper)
+            state.b[:] = best_intercept(objective, samples, scores, state.b, 0.01 * (upper - lower))
             upper = 0.5 * norms + C * losses_at(loss, samples, scores, state.b)
         state.live[:] = ~(
             upper - lower <= tol * upper + state.floor
