@@ -21,7 +21,13 @@ def model(tmp_path):
     return tmp_path / "m"
 
 
+@pytest.mark.timeout(240)
 def test_an_interrupt_is_one_line_and_leaves_nothing(tmp_path, model):
+    (tmp_path / "first").write_text("1:1\n")  # compiles, which would be the wrong time to interrupt
+    subprocess.run(
+        [*COMMAND, "predict", model, tmp_path / "first"], check=True, capture_output=True
+    )
+    (tmp_path / "first").unlink()
     os.mkfifo(tmp_path / "pipe")
     process = subprocess.Popen(
         [*COMMAND, "predict", model, tmp_path / "pipe", "-o", tmp_path / "out"],
@@ -31,11 +37,14 @@ def test_an_interrupt_is_one_line_and_leaves_nothing(tmp_path, model):
     with (tmp_path / "pipe").open("w") as pipe:  # opens once the command reads it
         pipe.write("1:1\n")
         pipe.flush()
-        deadline = time.monotonic() + 20.0
+        deadline = time.monotonic() + 60.0
         while not list(tmp_path.glob(".out.*")) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        err = process.communicate(timeout=30)[1]
+        try:
+            err = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()  # does nothing to one that has ended
     assert (process.returncode, err) == (130, "widemargin: interrupted; nothing was written.\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "pipe"]
 
