@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = _say("interrupted; nothing was written.", INTERRUPTED)
+        _leave_readers(code)
     except BrokenPipeError:
         # what is still buffered must not be tried again when the interpreter ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -52,6 +53,14 @@ def _run(arguments: list[str]) -> int:
     from widemargin.cli.app import run
 
     return run(arguments)
+
+
+def _leave_readers(code: int) -> None:
+    """End here and now if a thread is stuck in a read, for which a proper end would wait."""
+    streams = sys.modules.get("widemargin.data.streams")
+    if streams is not None and streams.abandoned():
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _say(message: str, code: int) -> int:

@@ -39,6 +39,18 @@ class Text(NamedTuple):
     line: int
 
 
+_abandoned: list[threading.Thread] = []
+
+
+def abandoned() -> bool:
+    """Whether a reader thread still waits for input that nobody wants any more.
+
+    It holds the lock of its stream, so closing that, or ending the interpreter in good order,
+    would wait for the input too.
+    """
+    return any(thread.is_alive() for thread in _abandoned)
+
+
 def kind_of(head: bytes) -> str:
     """The compression that a file starts with: "gzip", "bzip2", "xz", "zstd" or "plain"."""
     return next((name for magic, name in MAGIC.items() if head.startswith(magic)), "plain")
@@ -53,7 +65,7 @@ def opened(path: str) -> Iterator[tuple[Any, str]]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; check the file.") from None
     finally:
-        if path != STDIN:
+        if path != STDIN and not abandoned():
             stream.close()
 
 
@@ -211,4 +223,6 @@ def ahead(items: Iterator[Text]) -> Iterator[Text]:
             yield item
     finally:
         stopped.set()
-        thread.join()
+        thread.join(PATIENCE)
+        if thread.is_alive():  # it waits for a pipe or a terminal that may never say more
+            _abandoned.append(thread)
