@@ -16,7 +16,8 @@ import widemargin as wm
 from widemargin.errors import ModelFileError
 from widemargin.estimators.perceptron import Perceptron
 from widemargin.estimators.sgd import SGDClassifier
-from widemargin.model import Model, digest
+from widemargin.model import Model
+from widemargin.model_file import digest
 
 MODEL = Model(
     W=np.array([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]]),

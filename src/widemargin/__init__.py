@@ -12,9 +12,9 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Model": "widemargin.model",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
-    "load": "widemargin.model",
+    "load": "widemargin.model_file",
     "open": "widemargin.data.dataset",
-    "save": "widemargin.model",
+    "save": "widemargin.model_file",
 }
 
 

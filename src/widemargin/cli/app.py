@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional, TypeAlias
+from typing import Annotated, Any, Optional
 
 import typer
 
 from widemargin._version import __version__
+from widemargin.cli import train_options
 from widemargin.cli.early import work_of
+from widemargin.cli.options import Base, Data, Json, ModelFile, Threads, Work
 
-Work: TypeAlias = Callable[[], Any]  # done once typer has let go, which handles errors its own way
 CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # every error of usage, whatever version
 
 app = typer.Typer(
@@ -23,31 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        show_default=False,
-        help="svmlight text, plain or gz, bz2, xz, zst; '-' for stdin; or a packed store.",
-    ),
-]
-ModelFile = Annotated[
-    Path, typer.Argument(metavar="MODEL", show_default=False, help="File that `train` wrote.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Base = Annotated[
-    Optional[bool],  # noqa: UP045, typer reads the annotation
-    typer.Option(
-        "--zero-based/--one-based",
-        show_default="0-based if an index 0 appears",
-        help="How features are counted in svmlight text.",
-    ),
-]
-Threads = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option("--n-jobs", min=1, metavar="T", show_default="all cores", help="Threads."),
-]
 
 
 def run(arguments: list[str]) -> int:
@@ -107,93 +82,7 @@ def pack(
     )
 
 
-@app.command(
-    epilog="Example: widemargin train train.svm.gz -m spam.safetensors --test test.svm.gz --C 10"
-)
-def train(
-    data: Data,
-    model: Annotated[Path, typer.Option("-m", "--model", metavar="MODEL", help="File to write.")],
-    test: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="DATA", help="Also report the error on these data."),
-    ] = None,
-    loss: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            metavar="NAME",
-            show_default="hinge",
-            help="hinge, squared_hinge, log_loss, modified_huber or perceptron.",
-        ),
-    ] = None,
-    C: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option("--C", metavar="C", show_default="1", help="Weight of the losses."),
-    ] = None,
-    alpha: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(metavar="L", help="Instead of C: lambda of the mean loss, C = 1/(L n)."),
-    ] = None,
-    solver: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="auto, dual, sgd, asgd, minibatch, batch or perceptron."),
-    ] = "auto",
-    epochs: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Passes over the data, at most.",
-            show_default="dual 1000; batch, perceptron 100; others 5",
-        ),
-    ] = None,
-    tol: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(
-            metavar="GAP",
-            show_default="dual 1e-3; others none: all epochs are run",
-            help="Stop at this relative duality gap; exit code 1 if it is not reached.",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, metavar="B", help="Samples a step, for minibatch.")
-    ] = 32,
-    n_jobs: Threads = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the order of the samples.")] = 0,
-    class_weight: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="balanced", help="Weigh classes inversely to their frequency."),
-    ] = None,
-    n_features: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, metavar="D", show_default="as met", help="Features of the model."),
-    ] = None,
-    zero_based: Base = None,
-    intercept: Annotated[bool, typer.Option(help="Fit an intercept, not penalised.")] = True,
-    json: Json = False,
-) -> Work:
-    """Train a linear classifier and save it. More than two classes: one against all."""
-    work = work_of("train")
-    return lambda: work.train(
-        work.Training(
-            data,
-            model,
-            test,
-            loss,
-            C,
-            alpha,
-            solver,
-            epochs,
-            tol,
-            batch_size,
-            n_jobs,
-            seed,
-            class_weight,
-            n_features,
-            zero_based,
-            intercept,
-            json,
-        )
-    )
+app.command(epilog=train_options.EXAMPLE)(train_options.train)
 
 
 @app.command(epilog="Example: widemargin predict spam.safetensors new.svm -o labels.txt")

@@ -19,7 +19,8 @@ from widemargin.data.parser import ZeroBased
 from widemargin.data.rows import read_only
 from widemargin.data.samples import Samples, make_samples
 from widemargin.errors import InputError
-from widemargin.model import Model, save
+from widemargin.model import Model
+from widemargin.model_file import save
 from widemargin.objective import Objective, lam_of
 from widemargin.run.fit import Fitted
 from widemargin.run.solve import Plan, fit, make_objective, solver_for
