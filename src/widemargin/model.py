@@ -37,6 +37,7 @@ class Model:
     certificate: Mapping[str, float] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)  # facts: samples, epochs, seconds …
     package_version: str = __version__
+    features: Any = None  # how raw documents or records become rows; `features.fitted.Features`
 
     @property
     def n_features(self) -> int:
@@ -53,7 +54,10 @@ class Model:
         return label_values(self.labels, self.kind)
 
     def decision_function(self, X: Any, *, threads: int = 1) -> NDArray[np.float64]:
-        """Scores Xw + b: shape (n,) for two classes, (n, K) for more; X is dense or CSR."""
+        """Scores Xw + b: shape (n,) for two classes, (n, K) for more.
+
+        X is dense or CSR; for a model of text or tables also raw documents or records.
+        """
         found = self.scores(X, threads=threads)
         return found[:, 0] if self.b.size == 1 else found
 
@@ -69,6 +73,10 @@ class Model:
         from widemargin.data.rows import Sparse, as_rows, n_features
         from widemargin.scores import scores
 
+        if self.features is not None:
+            from widemargin.features.raw import in_rows
+
+            X = in_rows(self.features, X)
         rows = X if isinstance(X, Sparse) else as_rows(_as_matrix(X))
         if n_features(rows) != self.n_features:
             raise ValueError(
@@ -169,4 +177,6 @@ def misfit(model: Model) -> str:
         return "weights that are not finite"
     if model.C is not None and not (isinstance(model.C, float | int) and math.isfinite(model.C)):
         return f"C={model.C!r}"
+    if model.features is not None and model.features.n_features != model.n_features:
+        return f"{model.n_features} weights for {model.features.n_features} features of its input"
     return ""
