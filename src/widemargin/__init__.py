@@ -13,7 +13,7 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
     "load": "widemargin.model_file",
-    "open": "widemargin.data.dataset",
+    "open": "widemargin.opening",
     "save": "widemargin.model_file",
 }
 
