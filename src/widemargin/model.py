@@ -77,7 +77,7 @@ class Model:
             from widemargin.features.raw import in_rows
 
             X = in_rows(self.features, X)
-        rows = X if isinstance(X, Sparse) else as_rows(_as_matrix(X))
+        rows = X if isinstance(X, Sparse) else as_rows(as_matrix(X))
         if n_features(rows) != self.n_features:
             raise ValueError(
                 f"X has {n_features(rows)} features, but the model was trained on "
@@ -87,7 +87,7 @@ class Model:
         return found
 
 
-def _as_matrix(X: Any) -> Any:
+def as_matrix(X: Any) -> Any:
     """Numbers as float32 or float64, CSR if sparse, without a copy where they are so already."""
     sparse = getattr(X, "tocsr", None)
     X = np.asarray(X) if sparse is None else sparse()

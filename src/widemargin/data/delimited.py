@@ -123,7 +123,7 @@ def _header(row: Sequence[str], path: str) -> tuple[str, ...]:
 
 
 def _positions(row: Sequence[str], path: str, reading: Reading) -> tuple[str, ...]:
-    """"1", "2", ...; where the columns are known, these, or these without the label."""
+    """ "1", "2", ...; where the columns are known, these, or these without the label."""
     if not reading.names:
         return tuple(map(str, range(1, len(row) + 1)))
     without = tuple(name for name in reading.names if name != reading.label)

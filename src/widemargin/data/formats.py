@@ -17,7 +17,7 @@ HEAD = 1 << 16  # bytes that are looked at
 
 
 def by_name(path: str) -> str:
-    """"jsonl", "json", "csv", "tsv", "parquet", "folder", or "" where the name tells nothing."""
+    """ "jsonl", "json", "csv", "tsv", "parquet", "folder", or "" where the name tells nothing."""
     name = path.rstrip("/").lower()
     for suffix in COMPRESSED:
         name = name.removesuffix(suffix)
@@ -31,7 +31,7 @@ def by_name(path: str) -> str:
 
 
 def by_look(path: str) -> str:
-    """"jsonl", "json", "tsv", "csv" or "" by the first line of a file, which stays unread."""
+    """ "jsonl", "json", "tsv", "csv" or "" by the first line of a file, which stays unread."""
     from widemargin.data.streams import STDIN, decompressed, opened
 
     with opened(path) as (stream, kind):

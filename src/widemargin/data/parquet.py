@@ -25,9 +25,7 @@ def read(path: str, reading: Reading, wanted: frozenset[str] | None) -> Iterator
         raise InputError("-: parquet cannot be read from stdin; name a file, or send csv or jsonl.")
     try:
         with parquet.ParquetFile(path) as file:
-            names = [
-                name for name in file.schema_arrow.names if wanted is None or name in wanted
-            ]
+            names = [name for name in file.schema_arrow.names if wanted is None or name in wanted]
             start = 1
             for part in file.iter_batches(ROWS, columns=names or file.schema_arrow.names[:1]):
                 columns = {name: _values(part.column(name)) for name in names}

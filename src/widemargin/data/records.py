@@ -52,9 +52,7 @@ def place(batch: Batch, i: int) -> str:
     return f"{batch.source}{batch.unit}{batch.lines[i]}"
 
 
-def batches(
-    path: str, reading: Reading, wanted: frozenset[str] | None = None
-) -> Iterator[Batch]:
+def batches(path: str, reading: Reading, wanted: frozenset[str] | None = None) -> Iterator[Batch]:
     """All records of a source; columns that are not wanted may be left out."""
     module = import_module(f"widemargin.data.{choose('format', reading.format, READERS)}")
     empty = True

@@ -83,11 +83,12 @@ Column = NumberColumn | CategoryColumn
 def kind_of(batch: Batch, name: str) -> type[Column] | None:
     """The kind of a column by its values in a batch; None where all are missing."""
     values = batch.columns.get(name, ())
-    if all(value is None or is_missing(value) for value in values):
-        return None
+    found = as_floats(values)
+    if found is not None:
+        return None if np.isnan(found).all() else NumberColumn
     if any(isinstance(value, list | dict) for value in values):
         raise _nested(batch, name, values)
-    return CategoryColumn if as_floats(values) is None else NumberColumn
+    return CategoryColumn
 
 
 def is_missing(value: Any) -> bool:
@@ -104,13 +105,21 @@ def as_floats(values: Sequence[Any]) -> NDArray[np.float64] | None:
             return found
     except (ValueError, TypeError, OverflowError):
         pass
-    numbers = [as_float(value) for value in values]
-    return None if None in numbers else np.array(numbers, np.float64)
+    numbers = list[float]()
+    for value in values:
+        number = as_float(value)
+        if number is None:
+            return None
+        numbers.append(number)
+    return np.array(numbers)
 
 
 def _grouped(values: Sequence[Any]) -> bool:
     """Whether a value is a number to Python alone: 1_000."""
-    return any(isinstance(value, str) and "_" in value for value in values)
+    try:
+        return "_" in "".join(values)
+    except TypeError:  # not all are texts
+        return any(isinstance(value, str) and "_" in value for value in values)
 
 
 def as_float(value: Any) -> float | None:

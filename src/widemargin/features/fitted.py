@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from widemargin.data.labels import classes
 from widemargin.data.records import Batch, Reading, missing, place
 from widemargin.data.rows import Sparse
 from widemargin.errors import InputError
-from widemargin.features.columns import CategoryColumn, Column, spelt
+from widemargin.features.columns import CategoryColumn, spelt
 from widemargin.features.processes import in_order
 from widemargin.features.table import TableFeatures
 from widemargin.features.text import TextFeatures
@@ -38,8 +38,8 @@ class Features:
     @property
     def columns(self) -> frozenset[str]:
         """The columns of records that are looked at."""
-        found = (self.text.columns if self.text else ()) + (self.table.columns if self.table else ())
-        return frozenset(found)
+        parts = (self.text, self.table)
+        return frozenset(name for part in parts if part is not None for name in part.columns)
 
 
 class Block(NamedTuple):
@@ -147,6 +147,3 @@ class Labels:
         """(code of each record, sorted names of the classes)."""
         found = classes(self.column.names)
         return np.append(found.codes, np.int32(-1))[self.column.codes], found.names
-
-
-Columns = Mapping[str, Column]

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TypeVar
 
-A, B = TypeVar("A"), TypeVar("B")
+A = TypeVar("A")
+B = TypeVar("B")
 ALONE = 2  # pieces that are too little to start processes for
 QUEUE = 2  # pieces that wait for each process
 HELD = 8  # results a process that may be held back by a slow first one

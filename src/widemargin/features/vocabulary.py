@@ -48,7 +48,8 @@ def dropped(X: Any) -> Any:
     keep = X.indices >= 0
     if not keep.all():
         kept = np.concatenate([[0], np.cumsum(keep)])
-        X.data, X.indices, X.indptr = X.data[keep], X.indices[keep], kept[X.indptr].astype(X.indptr.dtype)
+        X.indptr = kept[X.indptr].astype(X.indptr.dtype)
+        X.data, X.indices = X.data[keep], X.indices[keep]
     X.sort_indices()
     return X
 
