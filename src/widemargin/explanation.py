@@ -102,12 +102,13 @@ def explained_rows(model: Model, X: Any, top: int | None) -> list[dict[str, Any]
     from widemargin.data.rows import Sparse, as_rows, row
     from widemargin.model import as_matrix
 
+    p = model.scores(X)
     rows = X if isinstance(X, Sparse) else as_rows(as_matrix(X))
     found = []
-    for i, p in enumerate(model.scores(rows)):
+    for i in range(len(p)):
         x = row(rows, i)
         values, js = x if isinstance(rows, Sparse) else (x, np.arange(len(x)))
-        found.append(_explained(model, js, values, p, top, None))
+        found.append(_explained(model, js, values, p[i], top, None))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,12 @@ def as_model(fitted: Any) -> Model:
     """The model of a fitted linear classifier, read from its public attributes."""
     if isinstance(fitted, Model):
         return fitted
+    if type(fitted).__name__ == "Pipeline":
+        from widemargin.features.pipelines import features_of
+
+        *steps, last = (step for _, step in fitted.steps if step not in (None, "passthrough"))
+        model = as_model(last)
+        return replace(model, features=features_of(steps)) if steps else model
     coef = getattr(fitted, "coef_", None)
     if coef is None:
         raise ValueError(

@@ -95,8 +95,8 @@ def show_model(report: dict[str, Any]) -> None:
     """A table for each class."""
     for label, features in report["classes"].items():
         rows = [[each["feature"], f"{each['weight']:.4f}"] for each in features]
-        title = f"{label}: intercept {report['intercept'][label]:.4f}"
-        _table(title, ["feature", "weight"], rows)
+        rows.append(["intercept", f"{report['intercept'][label]:.4f}"])
+        _table(label, ["feature", "weight"], rows, ends=1)
 
 
 def show_document(report: dict[str, Any]) -> None:
