@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 
-from widemargin.data.records import BATCH, Batch, Reading
+from widemargin.data.records import BATCH, Batch, Reading, parted
 from widemargin.data.utf8 import blocks
 from widemargin.errors import InputError
 
@@ -66,10 +66,9 @@ def _batch(
     path: str,
     wanted: frozenset[str] | None,
 ) -> Batch:
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-    if wanted is not None:
-        columns = {name: values for name, values in columns.items() if name in wanted}
-    return Batch(dict(columns), lines, path)
+    columns: dict[str, Sequence[str]] = dict(zip(names, zip(*rows, strict=True), strict=True))
+    chosen, others = parted(names, wanted)
+    return Batch({name: columns[name] for name in chosen}, lines, path, others=others)
 
 
 def _tsv_rows(lines: Lines, reading: Reading) -> Iterator[tuple[int, Sequence[str]]]:

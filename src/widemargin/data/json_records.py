@@ -25,7 +25,7 @@ def read(path: str, reading: Reading, wanted: frozenset[str] | None) -> Iterator
                 records.append(_object(_parsed(piece, path, line), f"{path}:{line}"))
                 lines.append(line)
         if records:
-            yield Batch(by_column(records, wanted), lines, path)
+            yield by_column(records, wanted, lines, path)
 
 
 def _array(path: str, reading: Reading, wanted: frozenset[str] | None) -> Iterator[Batch]:
@@ -38,7 +38,7 @@ def _array(path: str, reading: Reading, wanted: frozenset[str] | None) -> Iterat
     for start in range(0, len(whole), RECORDS):
         numbers = range(start + 1, min(start + RECORDS, len(whole)) + 1)
         records = [_object(whole[i - 1], f"{path}: record {i}") for i in numbers]
-        yield Batch(by_column(records, wanted), numbers, path, ": record ")
+        yield by_column(records, wanted, numbers, path, ": record ")
 
 
 def _parsed(text: str, path: str, line: int) -> Any:

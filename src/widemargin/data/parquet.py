@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from widemargin.data.records import Batch, Reading
+from widemargin.data.records import Batch, Reading, parted
 from widemargin.errors import InputError
 
 ROWS = 1 << 14  # of a batch
@@ -25,12 +25,12 @@ def read(path: str, reading: Reading, wanted: frozenset[str] | None) -> Iterator
         raise InputError("-: parquet cannot be read from stdin; name a file, or send csv or jsonl.")
     try:
         with parquet.ParquetFile(path) as file:
-            names = [name for name in file.schema_arrow.names if wanted is None or name in wanted]
+            names, others = parted(file.schema_arrow.names, wanted)
             start = 1
             for part in file.iter_batches(ROWS, columns=names or file.schema_arrow.names[:1]):
                 columns = {name: _values(part.column(name)) for name in names}
                 lines = range(start, start + part.num_rows)
-                yield Batch(columns, lines, path, ": record ")
+                yield Batch(columns, lines, path, ": record ", others)
                 start += part.num_rows
     except FileNotFoundError:
         raise InputError(f"{path}: found no such file; accepted: a file; check the path.") from None

@@ -8,7 +8,7 @@ format has types.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -45,6 +45,11 @@ class Batch(NamedTuple):
     lines: Sequence[int]  # where each record begins
     source: str
     unit: str = ":"  # what stands between source and line: SOURCE:7, or SOURCE: record 7
+    others: Sequence[str] = ()  # names of columns that the source has and nobody wanted
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.columns, *self.others]
 
 
 def place(batch: Batch, i: int) -> str:
@@ -78,12 +83,25 @@ def missing(name: str, what: str, names: Sequence[str], source: str) -> InputErr
 
 
 def by_column(
-    records: Sequence[dict[str, Any]], wanted: frozenset[str] | None
-) -> dict[str, Sequence[Any]]:
-    """Columns of records that each name their values; None where a record lacks one."""
+    records: Sequence[Mapping[str, Any]],
+    wanted: frozenset[str] | None,
+    lines: Sequence[int],
+    source: str,
+    unit: str = ":",
+) -> Batch:
+    """Records that each name their values; None where a record lacks one."""
     names = dict.fromkeys(name for record in records for name in record)
-    return {
-        name: [record.get(name) for record in records]
-        for name in names
-        if wanted is None or name in wanted
+    chosen, others = parted(list(names), wanted)
+    columns: dict[str, Sequence[Any]] = {
+        name: [record.get(name) for record in records] for name in chosen
     }
+    return Batch(columns, lines, source, unit, others)
+
+
+def parted(
+    names: Sequence[str], wanted: frozenset[str] | None
+) -> tuple[Sequence[str], Sequence[str]]:
+    """(names that are wanted, the others), in order."""
+    if wanted is None:
+        return names, ()
+    return [name for name in names if name in wanted], [n for n in names if n not in wanted]

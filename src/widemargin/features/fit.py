@@ -49,9 +49,9 @@ class Gathering:
     @property
     def wanted(self) -> frozenset[str] | None:
         """The columns to read; None for all."""
-        if self.table or self.reading.header is False or self.asked.by_position:
-            return None
-        return frozenset((*self.asked.text, self.asked.label))
+        named = (*self.asked.text, self.asked.label)
+        by_position = any(name.isdecimal() for name in named)
+        return None if self.table or by_position else frozenset(named)
 
     def documents(self, source: str) -> Iterator[list[str]]:
         for batch in batches(source, self.reading, self.wanted):
@@ -65,7 +65,7 @@ class Gathering:
 
     def _settle(self, batch: Batch) -> None:
         """Columns by name from here on; those named wrongly are refused before the work."""
-        names, asked = list(batch.columns), self.asked
+        names, asked = batch.names, self.asked
 
         def of(what: str, some: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(resolved(name, what, names, batch.source) for name in some)
@@ -79,7 +79,7 @@ class Gathering:
             drop=of("what is dropped", asked.drop),
         )
         self.labels = Labels(label)
-        known = () if self.reading.header else tuple(names)
+        known = () if self.reading.header else tuple(batch.columns)
         self.reading = self.reading._replace(names=known, label=label)
 
     def _add(self, batch: Batch) -> None:

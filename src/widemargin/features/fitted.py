@@ -82,7 +82,7 @@ def matrix(features: Features, batch: Batch, counted: Counted) -> Any:
         columns = features.table.fresh()
         for name, column in columns.items():
             if name not in batch.columns and features.reading.format not in TYPED:
-                raise missing(name, "the table", list(batch.columns), batch.source)
+                raise missing(name, "the table", batch.names, batch.source)
             column.add(batch)
         parts.append(features.table.transform(columns))
     return parts[0] if len(parts) == 1 else hstack(parts, format="csr")
@@ -109,7 +109,7 @@ def texts(batch: Batch, columns: Sequence[str]) -> list[str]:
 
 def _text(batch: Batch, name: str) -> list[str]:
     if name not in batch.columns:
-        raise missing(name, "the text", list(batch.columns), batch.source)
+        raise missing(name, "the text", batch.names, batch.source)
     return [
         value if isinstance(value, str) else _spelt(batch, name, i, value)
         for i, value in enumerate(batch.columns[name])
@@ -133,7 +133,7 @@ class Labels:
 
     def add(self, batch: Batch, *, unlabelled: bool) -> None:
         if self.name not in batch.columns and not unlabelled:
-            raise missing(self.name, "the label", list(batch.columns), batch.source)
+            raise missing(self.name, "the label", batch.names, batch.source)
         self.column.add(batch)
         codes = self.column.parts[-1]
         if not unlabelled and (codes < 0).any():

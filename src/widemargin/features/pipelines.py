@@ -42,7 +42,7 @@ def features_of(steps: Sequence[Any]) -> Features:
     weighing = RAW if weigher is None else _weighing(weigher)
     if names == ["HashingVectorizer"]:
         weighing = RAW._replace(norm=vectorizer.norm)
-    idf = np.array(weigher.idf_, np.float64) if weighing.use_idf else None
+    idf = np.array(weigher.idf_, np.float64) if weigher and weighing.use_idf else None
     terms = () if rule.n_hashed else tuple(vectorizer.get_feature_names_out().tolist())
     return Features(TextFeatures(("text",), rule, weighing, terms, idf), None, Reading("jsonl"))
 

@@ -45,8 +45,7 @@ def as_batch(features: Features, X: Any) -> Batch | None:
     if all(isinstance(value, str) for value in values):
         return _of_documents(features, values)
     if all(isinstance(value, Mapping) for value in values):
-        columns = by_column(values, features.columns)
-        return Batch(columns, range(1, len(values) + 1), "X", ": record ")
+        return by_column(values, features.columns, range(1, len(values) + 1), "X", ": record ")
     if any(isinstance(value, str | Mapping) for value in values):
         kinds = sorted({type(value).__name__ for value in values})
         raise ValueError(f"X mixes {', '.join(kinds)}. {ACCEPTED}")
