@@ -14,6 +14,7 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "SGDClassifier": "widemargin.estimators.sgd",
     "load": "widemargin.model_file",
     "open": "widemargin.data.dataset",
+    "report": "widemargin.reports.api",
     "save": "widemargin.model_file",
 }
 

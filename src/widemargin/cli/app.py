@@ -10,7 +10,7 @@ import typer
 from widemargin._version import __version__
 from widemargin.cli import train_options
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Base, Data, Json, ModelFile, Threads, Work
+from widemargin.cli.options import Base, Data, Json, ModelFile, Page, Threads, Work
 
 CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # every error of usage, whatever version
 
@@ -109,9 +109,16 @@ def predict(
 
 
 @app.command(epilog="Example: widemargin evaluate spam.safetensors test.svm --json")
-def evaluate(model: ModelFile, data: Data, n_jobs: Threads = None, json: Json = False) -> Work:
+def evaluate(
+    model: ModelFile,
+    data: Data,
+    n_jobs: Threads = None,
+    report: Page = None,
+    json: Json = False,
+) -> Work:
     """Error, precision and recall of each class, and the objective, on labelled data."""
-    return lambda: work_of("evaluate").evaluate(model, data, threads=n_jobs, json=json)
+    work = work_of("evaluate")
+    return lambda: work.evaluate(model, data, threads=n_jobs, page=report, json=json)
 
 
 @app.command(epilog="Example: widemargin demo --plot accuracy.png")

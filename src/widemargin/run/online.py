@@ -13,6 +13,7 @@ from widemargin.objective import Objective
 from widemargin.run.evaluation import evaluate
 from widemargin.run.fit import Fitted, Progress, Row, history_row
 from widemargin.run.serial import Solver, serial
+from widemargin.solvers.steps import progressive
 
 
 def fit_online(
@@ -30,7 +31,8 @@ def fit_online(
     """Epochs of a primal solver, then the certificate of the weights that it ends with.
 
     With `tol`, a certificate is taken after every epoch (outside the seconds of the history),
-    and the fit ends once its relative gap is at most tol. `settled` tells from a state that
+    and the fit ends once its relative gap is at most tol. Between certificates the history has the
+    objective with the losses as the epoch met them. `settled` tells from a state that
     further epochs would change nothing.
     """
     history: list[Row] = []
@@ -41,7 +43,11 @@ def fit_online(
         seen = None
         if done or tol is not None:
             seen = evaluate(objective, samples, state.W, state.b, threads=threads)
-        history.append(history_row(epoch, seconds, seen.certificate if seen else None))
+        proof, met = (
+            (seen.certificate if seen else None),
+            float(progressive(objective, state).sum()),
+        )
+        history.append(history_row(epoch, seconds, proof, objective=met))
         if progress is not None:
             progress(history[-1])
         close = seen is not None and seen.certificate.relative_gap <= (tol or 0.0)
