@@ -26,12 +26,12 @@ class Live:
 
     def __init__(self, told: Callable[[float], str], *, shown: bool = True) -> None:
         self.told, self.width = told, 0
-        self.shown = shown and sys.stderr.isatty()
+        self.shown = shown
         self.done = threading.Event()
         self.thread: threading.Thread | None = None
 
     def __enter__(self) -> Live:
-        if self.shown:
+        if self.shown and sys.stderr.isatty():
             self.began = time.monotonic()
             self.thread = threading.Thread(target=self._keep_writing, daemon=True)
             self.thread.start()

@@ -11,7 +11,7 @@ from widemargin.data.rows import Array
 from widemargin.reports import svg
 from widemargin.reports.facts import Counts, Curve, Curves, Fit, Margins
 from widemargin.reports.html import Safe, figure, table
-from widemargin.reports.numbers import percent, plain, small, whole
+from widemargin.reports.numbers import area, percent, plain, small, whole
 
 COLOURS = ("one", "two", "three")  # of the first, second, third data set or curve
 DRAWN = 200  # epochs, at most
@@ -61,6 +61,7 @@ def accuracy(fit: Fit) -> Safe:
     for name, values in curves[1:]:  # of use where they know more than the gap does
         if (values[unproved] > 0.0).any():
             drawn.append((name, *epochs.line(np.where(values > FLOOR, values, np.nan))))
+    drawn = [part for part in drawn if len(part[1])]
     values = np.concatenate([y for _, _, y in drawn] or [np.ones(1)])
     goal = [fit.tol] if fit.tol else []
     plot = svg.Plot(
@@ -216,9 +217,9 @@ def _curves(
     marks = [svg.line(plot, (0.0, 1.0), (0.0, 1.0), "faint")] if diagonal else []
     for (_, curve), kind in reversed(list(zip(sets, COLOURS, strict=False))):
         marks.append(svg.line(plot, curve.x, curve.y, kind))
-    told = ", ".join(f"{role} {curve.area:.4f}" for role, curve in sets)
+    told = ", ".join(f"{role} {area(curve.area)}" for role, curve in sets)
     legend = [
-        (kind, f"{role}: area {curve.area:.4f}")
+        (kind, f"{role}: area {area(curve.area)}")
         for (role, curve), kind in zip(sets, COLOURS, strict=False)
     ]
     grid = np.linspace(0.0, 1.0, 11)

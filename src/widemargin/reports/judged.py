@@ -1,4 +1,4 @@
-"""The sections of a page on what a model makes of the rows: margins, confusion, ranking, weights."""
+"""The sections of a page on what a model makes of rows: margins, confusion, ranking, weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from widemargin.reports import charts
 from widemargin.reports.bins import AT_ONE
 from widemargin.reports.facts import Confusion, Curves, Facts, Margins
 from widemargin.reports.html import Safe, folded, joined, section, share_bar, table, tag
-from widemargin.reports.numbers import percent, plain, whole
+from widemargin.reports.numbers import area, percent, plain, whole
 
 CLASSES = 40  # listed, at most, in a table of classes
 
@@ -129,7 +129,7 @@ def area_table(facts: Facts, sets: Sequence[Curves]) -> Safe:
     rows = [
         (
             facts.labels[k],
-            *(f"{area:.4f}" if area == area else "–" for s in sets for area in s.areas[k]),
+            *(area(value) for s in sets for value in s.areas[k]),
         )
         for k in order
     ]

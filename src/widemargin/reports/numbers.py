@@ -17,6 +17,11 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{100.0 * share:.{digits}f} %" if math.isfinite(share) else NOTHING
 
 
+def area(value: float) -> str:
+    """Under a curve, to four places."""
+    return f"{value:.4f}" if math.isfinite(value) else NOTHING
+
+
 def plain(value: float | None, digits: int = 6) -> str:
     """Six significant digits."""
     return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from widemargin.files import written_whole
 from widemargin.reports import judged, sections
 from widemargin.reports.facts import Facts
 from widemargin.reports.html import Safe, joined, tag, text
-from widemargin.reports.numbers import NOTHING, percent, plain, seconds, small, whole
+from widemargin.reports.numbers import area, percent, plain, seconds, small, whole
 from widemargin.reports.style import CSS
 
 # what a browser may load for this page: its own style, nothing from anywhere, no script
@@ -99,8 +100,9 @@ def _tiles(facts: Facts) -> Safe:
         for each in reversed(facts.data)
     ]
     proof = facts.fit.certificate
-    gap = small(proof.relative_gap) if proof else NOTHING
-    tiles.append(("from the optimum", f"≤ {gap}" if proof else gap, "proved by the certificate"))
+    if proof is not None and math.isfinite(proof.gap):
+        gap = f"≤ {small(proof.relative_gap)}"
+        tiles.append(("from the optimum", gap, "proved by the certificate"))
     spent = dict(facts.seconds)
     if "fit" in spent:
         tiles.append(("training", seconds(spent["fit"]), f"{whole(facts.fit.epochs or 0)} epochs"))
@@ -109,9 +111,9 @@ def _tiles(facts: Facts) -> Safe:
     if facts.fit.loss in ("hinge", "squared_hinge") and len(facts.labels) == 2:
         share = percent(held / max(1, held + first.beyond), 1)
         tiles.append(("support vectors", whole(held), f"{share} of the {first.role} rows"))
-    area = facts.curves[-1].roc.area
-    if area == area:
-        tiles.append(("area under ROC", f"{area:.4f}", facts.curves[-1].role))
+    last = facts.curves[-1]
+    if math.isfinite(last.roc.area):
+        tiles.append(("area under ROC", area(last.roc.area), last.role))
     made = [
         tag("div", tag("dt", name), tag("dd", text(value), tag("small", note)))
         for name, value, note in tiles

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from widemargin.reports import charts
@@ -23,11 +25,9 @@ CLASSES = 40  # listed, at most, in a table of classes
 def certificate(facts: Facts) -> Safe:
     """The certificate, and what it says in plain words."""
     proof, fit = facts.fit.certificate, facts.fit
-    if proof is None:
-        told = tag(
-            "p", "This model carries no certificate: how far it is from the optimum is not known."
-        )
-        return section("certificate", "Certificate", told)
+    if proof is None or not math.isfinite(proof.gap):
+        told = "This model carries no certificate: how far it is from the optimum is not known."
+        return section("certificate", "Certificate", tag("p", told))
     meaning = (
         f"No {_kind(facts)} at all, however trained, has an objective below "
         f"{plain(proof.dual, 7)} on the training data. This one has {plain(proof.primal, 7)}. "

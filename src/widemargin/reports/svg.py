@@ -91,7 +91,7 @@ def line(plot: Plot, xs: Iterable[float], ys: Iterable[float], kind: str) -> str
 def dots(
     plot: Plot, xs: Iterable[float], ys: Iterable[float], kind: str, notes: Iterable[str]
 ) -> str:
-    """A dot at each point, which tells its note to a pointer held over it; none where they crowd."""
+    """A dot at each point that tells its note to a pointer held over it; none where they crowd."""
     points = list(zip(xs, ys, notes, strict=True))
     if len(points) > CROWD:
         return ""
@@ -181,12 +181,12 @@ def chart(plot: Plot, title: str, marks: Iterable[str]) -> str:
 
 def tick(axis: Axis, value: float) -> str:
     """A tick's number, as short as it can be."""
+    if axis.log:
+        return power(value)
     if abs(value) < 1e-12 * (axis.high - axis.low):
         value = 0.0
     if axis.percent:
         return f"{100.0 * value:.4g} %"
-    if axis.log:
-        return power(value)
     return f"{value / 1e3:.4g}k" if abs(value) >= 1e4 else f"{value:.4g}"
 
 
