@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 _words: list[str] = []
@@ -14,4 +13,6 @@ def remember(arguments: Sequence[str]) -> None:
 
 def exact_command() -> str:
     """The command, quoted so that it can be pasted into a shell."""
+    import shlex  # which every other command does without
+
     return shlex.join(["widemargin", *_words])
