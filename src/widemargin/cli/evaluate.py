@@ -12,7 +12,6 @@ from widemargin.cli.blocks import Block, blocks
 from widemargin.cli.labels import codes_among
 from widemargin.cli.live import Live, Rows
 from widemargin.cli.output import put_json
-from widemargin.cli.report import Kept, check_page
 from widemargin.data.rows import Array
 from widemargin.data.samples import make_samples
 from widemargin.errors import InputError
@@ -21,7 +20,6 @@ from widemargin.model import Model
 from widemargin.model_file import load
 from widemargin.objective import column
 from widemargin.penalties import L1, L2, NoPenalty, penalty_value
-from widemargin.reports.gather import row_lengths
 from widemargin.scores import codes_of
 from widemargin.solvers.dual_kernels import losses_at
 from widemargin.threads import cores
@@ -39,9 +37,13 @@ class Seen(NamedTuple):
 def evaluate(
     path: Path, source: str, *, threads: int | None, page: Path | None = None, json: bool
 ) -> None:
+    kept = None
     if page is not None:
+        from widemargin.cli.report import Kept, check_page
+
         check_page(page, path)
-    model, began, kept = load(path), time.perf_counter(), Kept()
+        kept = Kept(page)
+    model, began = load(path), time.perf_counter()
     k = len(model.labels)
     seen = Seen(np.zeros((k, k), np.int64), 0.0)
     rows = Rows()
@@ -49,12 +51,12 @@ def evaluate(
         for block in blocks(model, source, unlabelled=False, threads=threads):
             p, codes = told(model, source, block, threads or cores())
             seen = add(model, block, seen, p, codes)
-            if page is not None:
-                kept.add(p, codes, row_lengths(block.rows))
+            if kept is not None:
+                kept.add(p, codes, block.rows)
             rows.add(len(codes))
     report = summary(model, seen)
-    if page is not None:
-        kept.write(page, model, source, {"evaluation": time.perf_counter() - began})
+    if kept is not None:
+        kept.write(model, source, {"evaluation": time.perf_counter() - began})
     put_json(report) if json else show(report)
 
 

@@ -10,13 +10,12 @@ import numpy as np
 from widemargin.cli.labels import codes_among
 from widemargin.cli.said import exact_command
 from widemargin.data.dataset import Dataset
-from widemargin.data.rows import Array
+from widemargin.data.rows import Array, Rows
 from widemargin.errors import InputError
-from widemargin.files import written_whole
 from widemargin.model import Model
 from widemargin.reports.facts import Seen
-from widemargin.reports.gather import Run, gather, see
-from widemargin.reports.page import render
+from widemargin.reports.gather import Run, gather, row_lengths, see
+from widemargin.reports.page import render, write_page
 
 
 def check_page(page: Path, model: Path) -> None:
@@ -70,20 +69,16 @@ def _seen(role: str, model: Model, data: Dataset, threads: int) -> Seen:
 class Kept:
     """What a pass over blocks of rows keeps for a page: scores, classes and lengths."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: Path) -> None:
+        self.page = page
         self.parts: list[tuple[Array, Array, Array]] = []
 
-    def add(self, scores: Array, codes: Array, lengths: Array) -> None:
-        self.parts.append((scores, codes, lengths))
+    def add(self, scores: Array, codes: Array, rows: Rows) -> None:
+        self.parts.append((scores, codes, row_lengths(rows)))
 
-    def write(self, page: Path, model: Model, source: str, seconds: Mapping[str, float]) -> None:
+    def write(self, model: Model, source: str, seconds: Mapping[str, float]) -> None:
         scores, codes, lengths = (np.concatenate(part) for part in zip(*self.parts, strict=True))
         name = title_of(source)
         seen = Seen("evaluated", name, scores, codes, lengths, model.n_features)
         run = Run(title=name, command=exact_command(), seconds=seconds)
-        put_page(render(gather(model, [seen], run)), page)
-
-
-def put_page(made: bytes, page: Path) -> None:
-    with written_whole(page) as stream:
-        stream.write(made)
+        write_page(gather(model, [seen], run), self.page)

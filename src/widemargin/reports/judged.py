@@ -45,14 +45,12 @@ def margins(facts: Facts) -> Safe:
         for i, where in enumerate(("< 0", "< 1", "= 1", "> 1"))
     ]
     told.append(table(("margin", *(e.role for e in facts.margins)), rows, "Margins counted"))
-    parts = [charts.margins(facts.margins, two), tag("div", *told)]
     if not two:
-        name = "Support vectors of each class against the rest"
-        parts.append(
-            tag("div", tag("h3", name), tag("p", acting), support_table(facts, facts.margins[0]))
-        )
-    title = "Margins and support vectors"
-    return section("margins", title, tag("div", *parts, class_="grid"))
+        told.append(tag("h3", "Each class against the rest"))
+        told.append(tag("p", acting))
+        told.append(folded("Support vectors of each", support_table(facts, facts.margins[0])))
+    drawn = tag("div", charts.margins(facts.margins, two), tag("div", *told), class_="grid")
+    return section("margins", "Margins and support vectors", drawn)
 
 
 def _with_share(n: int, each: Margins) -> str:

@@ -14,7 +14,7 @@ header,main,footer{max-width:1000px;margin:0 auto;padding:0 16px}
 header{padding-top:24px}
 h1{font-size:1.6rem;line-height:1.2;margin:0 0 6px;overflow-wrap:anywhere}
 h2{font-size:1.15rem;margin:0 0 10px}
-h3{font-size:.95rem;margin:4px 0 6px;overflow-wrap:anywhere}
+h3{font-size:.95rem;margin:8px 0 6px;overflow-wrap:anywhere}
 p{margin:0 0 10px;max-width:75ch;overflow-wrap:anywhere}
 .muted,footer{color:var(--muted)}
 nav{display:flex;flex-wrap:wrap;gap:2px 14px;margin:12px 0 0}
@@ -69,7 +69,8 @@ th:first-child{text-align:left;font-weight:500;max-width:16em;overflow:hidden;
 text-overflow:ellipsis}
 tbody th{position:sticky;left:0;background:var(--card)}
 thead th{color:var(--muted);font-weight:500}
-.barcell{width:90px;min-width:70px;text-align:left}
+.barcell{text-align:left}.barcell{width:clamp(60px,14vw,200px);
+min-width:clamp(60px,14vw,200px)}
 .bar{display:block;height:10px;border-radius:2px;background:rgb(var(--one) / .75);min-width:1px}
 .bar.two{background:rgb(var(--two) / .75)}
 .confusion td,.confusion th{padding:3px 6px;border:1px solid var(--rule);max-width:9em;
