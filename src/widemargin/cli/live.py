@@ -22,9 +22,9 @@ RECENT = 8  # epochs that the time left is told from
 
 
 class Live:
-    """`told(seconds)` gives the line; what it is told by, `Epochs` or `Rows`, the work feeds."""
+    """Writes `told(seconds, done)`, of `Epochs` or `Rows`, which the work feeds."""
 
-    def __init__(self, told: Callable[[float], str], *, shown: bool = True) -> None:
+    def __init__(self, told: Callable[[float, bool], str], *, shown: bool = True) -> None:
         self.told, self.width = told, 0
         self.shown = shown
         self.done = threading.Event()
@@ -48,7 +48,7 @@ class Live:
         self.done.set()
         self.thread.join()
         if self.width and kind is None:
-            self._write(self.told(time.monotonic() - self.began), end="\n")
+            self._write(self.told(time.monotonic() - self.began, True), end="\n")
         elif self.width:
             self._write("", end="\r")
 
@@ -56,7 +56,7 @@ class Live:
         if self.done.wait(PATIENCE):
             return
         while True:
-            self._write(self.told(time.monotonic() - self.began))
+            self._write(self.told(time.monotonic() - self.began, False))
             if self.done.wait(EVERY):
                 return
 
@@ -84,7 +84,7 @@ class Rows:
     def add(self, n: int) -> None:
         self.n += n
 
-    def told(self, seconds: float) -> str:
+    def told(self, seconds: float, done: bool) -> str:
         return f"{self.n:,} rows  {speed(self.n / seconds)}  {seconds:.0f} s"
 
 
@@ -110,7 +110,7 @@ class Epochs:
         self.dual = row["dual"]
         self.seen = [*self.seen[1 - RECENT :], Seen(int(row["epoch"]), row["seconds"], gap)]
 
-    def told(self, seconds: float) -> str:
+    def told(self, seconds: float, done: bool) -> str:
         if not self.seen:
             return f"epoch 1  {seconds:.0f} s"
         epoch, spent, _ = self.seen[-1]
@@ -118,11 +118,11 @@ class Epochs:
         if math.isfinite(self.objective):
             parts.append(f"objective {self.objective:.6g}")
         if math.isfinite(self.gap):
-            parts.append(f"relative gap {self.gap:.1e}")
+            parts.append(f"gap {self.gap:.1e}")
         if spent > 0.0:
             parts.append(speed(self.n * epoch / spent))
-        left = self.left()
         parts.append(f"{seconds:.0f} s")
+        left = 0.0 if done else self.left()
         if left > 0.0:
             parts.append(f"about {duration(left)} left")
         return "  ".join(parts)
