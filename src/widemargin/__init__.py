@@ -15,6 +15,7 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "explain": "widemargin.explanation",
     "load": "widemargin.model_file",
     "open": "widemargin.opening",
+    "report": "widemargin.reports.api",
     "save": "widemargin.model_file",
 }
 

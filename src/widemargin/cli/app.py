@@ -11,7 +11,7 @@ from widemargin._version import __version__
 from widemargin.cli import explain_options, train_options
 from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Base, Data, Json, ModelFile, Threads, Work
+from widemargin.cli.options import Base, Data, Json, ModelFile, Page, Threads, Work
 
 CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # every error of usage, whatever version
 
@@ -124,6 +124,7 @@ def evaluate(
     model: ModelFile,
     data: Data,
     n_jobs: Threads = None,
+    report: Page = None,
     json: Json = False,
     format: tables.Format = None,
     text: tables.Text = None,
@@ -133,7 +134,7 @@ def evaluate(
     """Error, precision and recall of each class, and the objective, on labelled data."""
     said = tables.serving(format=format, text=text, label=label, encoding=encoding)
     return lambda: work_of("evaluate").evaluate(
-        model, data, threads=n_jobs, json=json, serving=said
+        model, data, threads=n_jobs, page=report, json=json, serving=said
     )
 
 

@@ -31,6 +31,10 @@ Base = Annotated[
         help="How features are counted in svmlight text.",
     ),
 ]
+Page = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(metavar="FILE.html", help="Also write one self-contained page about it."),
+]
 Threads = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option("--n-jobs", min=1, metavar="T", show_default="all cores", help="Threads."),

@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from widemargin.cli.blocks import blocks
-from widemargin.cli.output import Progress
+from widemargin.cli.live import Live, Rows
 from widemargin.files import written_whole
 from widemargin.model import Model
 from widemargin.model_file import load
@@ -44,13 +44,14 @@ def _write(
     serving: Mapping[str, Any] | None,
 ) -> None:
     names = np.array(model.labels, dtype=object)
-    with Progress("rows") as progress:
+    seen = Rows()
+    with Live(seen.told, shown=not out.isatty()):  # labels and a line would mix
         for block in blocks(model, source, unlabelled=True, threads=threads, serving=serving):
             p = model.scores(block.rows, threads=threads or cores())
             labels = names[codes_of(p)].tolist()
             lines = _with_scores(labels, p) if scores else labels
             out.write(("\n".join(lines) + "\n").encode())
-            progress.advance(len(lines))
+            seen.add(len(lines))
 
 
 def _with_scores(labels: list[str], p: Any) -> list[str]:

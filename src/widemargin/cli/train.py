@@ -12,18 +12,20 @@ import numpy as np
 
 from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.cli.clock import since_start
+from widemargin.cli.live import Epochs, Live
 from widemargin.cli.loading import Loading, load
-from widemargin.cli.output import Progress, put_json
+from widemargin.cli.output import put_json
 from widemargin.data.dataset import Dataset
 from widemargin.data.labels import as_numbers
 from widemargin.data.rows import read_only
 from widemargin.data.samples import Samples, make_samples
 from widemargin.errors import InputError
+from widemargin.files import written_whole
 from widemargin.model import Model
 from widemargin.model_file import save
 from widemargin.objective import Objective, lam_of
 from widemargin.run.fit import Fitted
-from widemargin.run.solve import Plan, fit, make_objective, solver_for
+from widemargin.run.solve import SOLVERS, Plan, fit, make_objective, solver_for
 from widemargin.scores import error_of, scores
 from widemargin.threads import cores
 
@@ -47,6 +49,7 @@ class Training(NamedTuple):
     n_features: int | None = None
     zero_based: bool | None = None
     intercept: bool = True
+    report: Path | None = None
     json: bool = False
     test_share: float | None = None
     reading: Mapping[str, Any] | None = None  # options for text and tables, by name
@@ -71,17 +74,21 @@ def train(asked: Training) -> int:
     C = 1.0 / (asked.alpha * n) if asked.alpha is not None else asked.C or 1.0
     objective = make_objective(solver, loss, C, fit_intercept=asked.intercept)
     plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads)
-    with Progress("epochs", asked.epochs) as progress:
+    watch = Epochs(n, asked.epochs or SOLVERS[solver].epochs, asked.tol or SOLVERS[solver].tol)
+    with Live(watch.told):
         rng = np.random.default_rng(asked.seed)
-        fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=progress.row)
+        fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=watch.row)
     times = Timed(loaded - began, time.perf_counter() - loaded)
     report = facts(objective, data, fitted, threads)
     report |= {"solver": solver, "n_jobs": threads, "test_error": None}
     if test is not None:
         report["test_error"] = test_error(test, data, fitted, threads)
-    save(_model(objective, data, fitted, loss, solver, report), asked.model)
+    model = _model(objective, data, fitted, loss, solver, report)
+    page = _page(asked, model, fitted, data, test, times, threads)
+    save(model, asked.model)
+    _put(page, asked.report)
     report["seconds"] = {**times._asdict(), "total": since_start()}
-    put_json(report) if asked.json else show(report, asked.model)
+    put_json(report) if asked.json else show(report, asked.model, asked.report)
     return _verdict(fitted)
 
 
@@ -101,6 +108,10 @@ def _check(asked: Training) -> None:
             f"{asked.model}: found no folder {asked.model.parent} to write into; "
             "accepted: a file in an existing folder; make it first."
         )
+    if asked.report is not None:
+        from widemargin.cli.report import check_page
+
+        check_page(asked.report, asked.model)
 
 
 def _loading(asked: Training, threads: int) -> Loading:
@@ -187,7 +198,41 @@ def _model(
     )
 
 
-def show(report: dict[str, Any], path: Path) -> None:
+def _page(
+    asked: Training,
+    model: Model,
+    fitted: Fitted,
+    data: Dataset,
+    test: Dataset | None,
+    times: Timed,
+    threads: int,
+) -> bytes:
+    """The page that --report asks for, before anything is written; empty without it."""
+    if asked.report is None:
+        return b""
+    from widemargin.cli.report import page_of_fit
+
+    tol = asked.tol if asked.tol is not None else SOLVERS[model.solver].tol
+    seconds = {**times._asdict(), "total, up to this page": since_start()}
+    return page_of_fit(
+        model,
+        fitted.history,
+        data,
+        test,
+        tol=tol,
+        seed=asked.seed,
+        seconds=seconds,
+        threads=threads,
+    )
+
+
+def _put(page: bytes, path: Path | None) -> None:
+    if path is not None:
+        with written_whole(path) as stream:
+            stream.write(page)
+
+
+def show(report: dict[str, Any], path: Path, page: Path | None) -> None:
     seconds = report["seconds"]
     print(
         f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
@@ -209,6 +254,8 @@ def show(report: dict[str, Any], path: Path) -> None:
         f"total {seconds['total']:.2f}"
     )
     print(f"saved          {path}")
+    if page is not None:
+        print(f"report         {page}")
 
 
 def _verdict(fitted: Fitted) -> int:
