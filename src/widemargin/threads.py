@@ -52,10 +52,16 @@ class Crew(NamedTuple):
             first += other
         return first
 
-    def each(self, function: Callable[..., T], parts: Sequence[tuple[Any, ...]]) -> list[T]:
+    def each(
+        self,
+        function: Callable[..., T],
+        parts: Sequence[tuple[Any, ...]],
+        stop: Array | None = None,
+    ) -> list[T]:
         """function(*part) of every part, in order; each thread takes the next one that is left.
 
-        What fails, or an interrupt, ends the work: no further part is begun.
+        A failure or an interrupt ends the work: no further part is begun, and stop[0] ← 1 tells
+        parts that wait for one another, as many as there are threads, to wait no longer.
         """
         if self.pool is None or len(parts) == 1:
             return [function(*part) for part in parts]
@@ -67,11 +73,21 @@ class Crew(NamedTuple):
                 for k, part in _taken(left):
                     results[k] = function(*part)
             except BaseException:
-                left.clear()
+                _halt(left, stop)
                 raise
 
-        helpers = [self.pool.submit(work) for _ in range(min(self.threads, len(parts)) - 1)]
-        _finish(work, helpers)
+        helpers: list[Future[None]] = []
+        try:
+            for _ in range(min(self.threads, len(parts)) - 1):
+                helpers.append(self.pool.submit(work))
+            work()
+        except BaseException:
+            _halt(left, stop)
+            raise
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
         return results
 
 
@@ -85,14 +101,10 @@ def _taken(left: deque[T]) -> Iterator[T]:
         yield first
 
 
-def _finish(work: Callable[[], None], helpers: list[Future[None]]) -> None:
-    """Work here too, and come back when all have ended, with what failed first if any did."""
-    try:
-        work()
-    finally:
-        wait(helpers)
-    for helper in helpers:
-        helper.result()
+def _halt(left: deque[Any], stop: Array | None) -> None:
+    left.clear()
+    if stop is not None:
+        stop[0] = 1
 
 
 ALONE = Crew()
