@@ -8,11 +8,12 @@ store is seen by the thread whose load met it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic as numba_intrinsic
 
 from widemargin._jit import jitable
 
@@ -21,10 +22,18 @@ LINE = 8  # int64 numbers in a line of the cache: counters stand so far apart
 BYTES = 8
 
 
+item_pointer: Any = cgutils.get_item_pointer
+
+
+def intrinsic(rule: Callable[..., Any]) -> Any:
+    """numba's, whose result has a signature of its own."""
+    return numba_intrinsic(rule)
+
+
 def _place(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     """A pointer to array[index]; array and index are the first two arguments."""
     array = context.make_array(signature.args[0])(context, builder, args[0])
-    return cgutils.get_item_pointer(context, builder, signature.args[0], array, [args[1]])
+    return item_pointer(context, builder, signature.args[0], array, [args[1]])
 
 
 @intrinsic

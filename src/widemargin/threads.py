@@ -23,6 +23,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def threads_of(n_jobs: int | None) -> int:
+    """Threads that n_jobs stands for: None is 1, −1 all cores, −2 all but one, and so on."""
+    if n_jobs == 0:
+        raise ValueError("n_jobs=0 has no meaning. Give a number of threads, or -1 for all cores.")
+    if n_jobs is None:
+        return 1
+    return int(n_jobs) if n_jobs > 0 else max(1, cores() + 1 + int(n_jobs))
+
+
 def ranges(n: int, parts: int = PARTS) -> list[tuple[int, int]]:
     """At most `parts` consecutive ranges (start, stop) that cover 0 … n − 1."""
     parts = max(1, min(parts, n // FEWEST))

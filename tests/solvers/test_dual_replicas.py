@@ -1,4 +1,4 @@
-"""The dual on several threads: the optimum, the same bits again, one thread as the serial solver."""
+"""The dual on several threads: the optimum, the same bits again, serial on one thread."""
 
 import numpy as np
 import pytest

@@ -38,17 +38,14 @@ from widemargin.solvers.turns import Common, Room, locked_walk, round_robin_walk
 from widemargin.threads import Crew
 
 PER_EXCHANGE = 8  # entries walked for each weight exchanged
+FEWEST_STEPS = 256  # between two exchanges, once weights settle
 FEWEST_EXCHANGES = 16  # a thread's in an epoch, else its updates go to the shared weights at once
 APART = 2 * LINE  # numbers between what two threads write
 
 
 @dataclass(frozen=True)
 class ThreadedSgd:
-    """`Sgd` on all threads of a crew.
-
-    `exchange`: steps of a hogwild thread between two exchanges of its copy, at most; 0: it has
-    no copy; None: as the data suggest.
-    """
+    """`Sgd` on all threads of a crew; `on_threads` makes one."""
 
     crew: Crew
     scheme: str
@@ -56,10 +53,10 @@ class ThreadedSgd:
     intercept_decay: float = 1.0
     clip: bool = False
     lam: float | None = None
-    exchange: int | None = None
+    exchange: int = 0  # steps of a hogwild thread between exchanges of its copy, at most; 0: none
+    gap: Array | None = None  # (d,) `gaps` of the rows, for hogwild without copies
 
     def init(self, objective: Objective, samples: Samples) -> State:
-        choose("scheme", self.scheme, SCHEMES)
         return Sgd().init(objective, samples)
 
     def epoch(self, objective: Objective, samples: Samples, order: Array, state: State) -> State:
@@ -74,17 +71,32 @@ class ThreadedSgd:
         return finite(objective, state, after, epoch)  # type: ignore[no-any-return]
 
 
-def on_threads(sgd: Sgd, scheme: str, crew: Crew) -> ThreadedSgd:
-    """The same steps on the threads of the crew."""
-    return ThreadedSgd(crew, scheme, sgd.schedule, sgd.intercept_decay, sgd.clip, sgd.lam)
+def on_threads(
+    sgd: Sgd, scheme: str, crew: Crew, samples: Samples, exchange: int | None = None
+) -> ThreadedSgd:
+    """The same steps on the threads of the crew; how often hogwild exchanges, unless it is
+    said, from what is to be exchanged and walked."""
+    choose("scheme", scheme, SCHEMES)
+    free = scheme == "hogwild"
+    often = exchange_of(crew, samples) if exchange is None else exchange
+    return ThreadedSgd(
+        crew,
+        scheme,
+        sgd.schedule,
+        sgd.intercept_decay,
+        sgd.clip,
+        sgd.lam,
+        often if free else 0,
+        gaps(samples.rows) if free and not often else None,
+    )
 
 
 def hogwild(
     how: ThreadedSgd, loss: Loss, step: Step, samples: Samples, order: Array, state: State
 ) -> Array:
     """Σ sᵢ ℓ of each column as the steps met it, W and b in place; so for the others."""
-    T, K, longest = how.crew.threads, state.b.size, exchange_of(how, samples, len(order))
-    gap = np.empty(0) if longest else gaps(samples.rows)
+    T, K, longest = how.crew.threads, state.b.size, how.exchange
+    gap = np.empty(0) if how.gap is None else how.gap
     next_row, stop = np.zeros(1, np.int64), np.zeros(1, np.int64)
     shared = Shared(state.W, state.W.reshape(-1, K), state.b, gap, T, next_row, stop)
     rule, rooms = (loss, how.schedule, step), np.zeros((T, 3, APART + K))
@@ -94,7 +106,8 @@ def hogwild(
 
     def exchanging(t: int) -> None:
         V, before = np.empty((len(state.W) + 1, *state.W.shape[1:])), np.empty(state.W.size + K)
-        own = Copy(V, before, *rooms[t, :, :K], state.W.size * t // T, longest)
+        b, last, losses = rooms[t, :, :K]
+        own = Copy(V, before, b, last, losses, state.W.size * t // T, longest)
         exchanging_walk(rule, samples, order, state.t, shared, own)
 
     how.crew.each(exchanging if longest else direct, [(t,) for t in range(T)], stop)
@@ -102,15 +115,13 @@ def hogwild(
     return total
 
 
-def exchange_of(how: ThreadedSgd, samples: Samples, n: int) -> int:
+def exchange_of(crew: Crew, samples: Samples) -> int:
     """Steps between exchanges, at most; 0 where each update goes to the shared weights at once."""
-    if how.exchange is not None:
-        return how.exchange
-    if how.crew.threads == 1:
-        return 0
-    entries = max(1.0, n_nonzeros(samples.rows) / max(1, len(samples.codes)))
-    longest = max(256, int(PER_EXCHANGE * n_features(samples.rows) / entries))
-    return longest if n >= FEWEST_EXCHANGES * how.crew.threads * longest else 0
+    n = len(samples.codes)
+    entries = max(1.0, n_nonzeros(samples.rows) / max(1, n))
+    longest = max(FEWEST_STEPS, int(PER_EXCHANGE * n_features(samples.rows) / entries))
+    enough = crew.threads > 1 and n >= FEWEST_EXCHANGES * crew.threads * longest
+    return longest if enough else 0
 
 
 def locked(

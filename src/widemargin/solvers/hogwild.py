@@ -160,14 +160,20 @@ def take_up(w: Array, b: Array, own: Any, v: Array) -> None:
 @lean_kernel
 def exchange(w: Array, b: Array, own: Any, v: Array) -> None:
     """w ← S w + (v − S u), b ← b + its own move; then as `take_up`."""
-    S = v[w.size]
-    for part in range(2):
-        first, last = (own.start, w.size) if part == 0 else (0, own.start)
-        for j in range(first, last):
-            now = S * w[j] + (v[j] - S * own.before[j])
-            w[j] = v[j] = own.before[j] = now
+    S, start = v[w.size], own.start
+    exchange_part(w[start:], S, v[start : w.size], own.before[start : w.size])
+    exchange_part(w[:start], S, v[:start], own.before[:start])
     for j in range(w.size, v.size):
         v[j] = 1.0
     for k in range(b.size):
         now = b[k] + (own.b[k] - own.before[w.size + k])
         b[k] = own.b[k] = own.before[w.size + k] = now
+
+
+@lean_kernel
+def exchange_part(w: Array, S: float, v: Array, u: Array) -> None:
+    for j in range(w.size):
+        now = S * w[j] + (v[j] - S * u[j])
+        w[j] = now
+        v[j] = now
+        u[j] = now
