@@ -31,6 +31,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "penalties": 1,
     "losses": 1,
     "data": 1,
+    "_atomics": 0.5,
     "_jit": 0,
     "files": 0,
     "threads": 0,

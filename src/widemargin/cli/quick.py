@@ -31,6 +31,7 @@ VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {  # option → its name, 
     "--tol": ("tol", float),
     "--batch-size": ("batch_size", _positive),
     "--n-jobs": ("n_jobs", _positive),
+    "--scheme": ("scheme", str),
     "--class-weight": ("class_weight", str),
     "--n-features": ("n_features", _positive),
 }

@@ -25,7 +25,14 @@ from widemargin.model import Model
 from widemargin.model_file import save
 from widemargin.objective import Objective, lam_of
 from widemargin.run.fit import Fitted
-from widemargin.run.solve import SOLVERS, Plan, fit, make_objective, solver_for
+from widemargin.run.solve import (
+    SOLVERS,
+    Plan,
+    fit,
+    make_objective,
+    refuse_scheme,
+    solver_for,
+)
 from widemargin.scores import error_of, scores
 from widemargin.threads import cores
 
@@ -44,6 +51,7 @@ class Training(NamedTuple):
     tol: float | None = None
     batch_size: int = 32
     n_jobs: int | None = None
+    scheme: str | None = None
     seed: int = 0
     class_weight: str | None = None
     n_features: int | None = None
@@ -64,6 +72,7 @@ def train(asked: Training) -> int:
     """Load, fit, save, report; the exit code."""
     loss = asked.loss or ("perceptron" if asked.solver == "perceptron" else "hinge")
     solver = solver_for(asked.solver, loss)
+    refuse_scheme(asked.scheme, solver)
     _check(asked)
     threads = asked.n_jobs or cores()
     began = time.perf_counter()
@@ -73,14 +82,14 @@ def train(asked: Training) -> int:
     n = data.n_samples
     C = 1.0 / (asked.alpha * n) if asked.alpha is not None else asked.C or 1.0
     objective = make_objective(solver, loss, C, fit_intercept=asked.intercept)
-    plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads)
+    plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads, asked.scheme)
     watch = Epochs(n, asked.epochs or SOLVERS[solver].epochs, asked.tol or SOLVERS[solver].tol)
     with Live(watch.told):
         rng = np.random.default_rng(asked.seed)
         fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=watch.row)
     times = Timed(loaded - began, time.perf_counter() - loaded)
     report = facts(objective, data, fitted, threads)
-    report |= {"solver": solver, "n_jobs": threads, "test_error": None}
+    report |= {"solver": solver, "n_jobs": threads, "scheme": asked.scheme, "test_error": None}
     if test is not None:
         report["test_error"] = test_error(test, data, fitted, threads)
     model = _model(objective, data, fitted, loss, solver, report)

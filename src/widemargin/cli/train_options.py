@@ -62,6 +62,14 @@ def train(
         int, typer.Option(min=1, metavar="B", help="Samples a step, for minibatch.")
     ] = 32,
     n_jobs: Threads = None,
+    scheme: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="NAME",
+            show_default="one thread takes the steps",
+            help="How threads share the steps of sgd: hogwild, locked or round_robin.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of the samples.")] = 0,
     class_weight: Annotated[
         Optional[str],  # noqa: UP045

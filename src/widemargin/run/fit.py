@@ -14,9 +14,11 @@ from widemargin.objective import Certificate, Objective, certify
 from widemargin.run.certified import certified
 from widemargin.run.serial import serial
 from widemargin.solvers.dual import DualCoordinateDescent
+from widemargin.solvers.dual_replicas import ReplicatedDual, worthwhile
 from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.primal_cd import PrimalCoordinateDescent, by_columns
 from widemargin.solvers.prox_newton import ProximalNewton
+from widemargin.threads import crew_of
 
 Row: TypeAlias = dict[str, float]  # epoch, seconds, objective, gap, dual; NaN where not measured
 Progress: TypeAlias = Callable[[Row], None]
@@ -63,16 +65,20 @@ def fit_dual(
     max_epochs: int,
     rng: np.random.Generator,
     progress: Progress | None = None,
+    threads: int = 1,
 ) -> Fitted:
-    """Dual coordinate descent until the relative duality gap of every column is at most tol."""
+    """Dual coordinate descent until the relative duality gap of every column is at most tol.
+
+    On as many of the `threads` as the data are worth; one takes the steps of the serial solver.
+    """
     history: list[Row] = []
-    steps = certified(
-        DualCoordinateDescent(), objective, samples, rng, tol=tol, max_epochs=max_epochs
-    )
-    for step in steps:
-        history.append(history_row(step.epoch, step.seconds, step.certificate, dual=step.dual))
-        if progress is not None:
-            progress(history[-1])
+    with crew_of(worthwhile(samples, threads)) as crew:
+        solver = DualCoordinateDescent() if crew.pool is None else ReplicatedDual(crew)
+        steps = certified(solver, objective, samples, rng, tol=tol, max_epochs=max_epochs)
+        for step in steps:
+            history.append(history_row(step.epoch, step.seconds, step.certificate, dual=step.dual))
+            if progress is not None:
+                progress(history[-1])
     assert step.certificate is not None, "the last step of a certified run has a certificate"
     return Fitted(step.state.W, step.state.b, step.certificate, history, step.epoch, step.solved)
 
