@@ -165,7 +165,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             LOSSES[self.loss], float(self.C), PENALTIES[self.penalty], bool(self.fit_intercept)
         )
         epochs, progress = max(int(self.max_iter), 1), self._report if self.verbose else None
-        tol, rng = float(self.tol), generator(self.random_state)
+        tol, rng, threads = float(self.tol), generator(self.random_state), threads_of(self.n_jobs)
         if n_features(samples.rows) <= FEW_FEATURES and self.penalty == "l1":
             return fit_newton(
                 ProximalNewton(), objective, samples, tol=tol, max_epochs=epochs, progress=progress
@@ -183,7 +183,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         how: dict[str, Any] = {"tol": tol, "max_epochs": epochs, "rng": rng, "progress": progress}
         if self.penalty == "l1":
             return fit_primal_cd(objective, samples, **how)
-        return fit_dual(objective, samples, threads=threads_of(self.n_jobs), **how)
+        return fit_dual(objective, samples, threads=threads, **how)
 
     def decision_function(self, X: Any) -> Any:
         """wᵀx + b of each row, (n,) or (n, K), on `n_jobs` threads."""
