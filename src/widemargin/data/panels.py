@@ -150,10 +150,13 @@ def store_columns(tile: Array, slots: Array, first: int, out: Array) -> None:
                 row[first + i] = tile[i, k]
 
 
-@lean_kernel
+@fast_kernel
 def add_weighted(tile: Array, coef: Array, out: Array) -> None:
-    """out[i, m] += Σₖ tile[i, k] coef[k, m]."""
+    """out[i, m] += Σₖ coef[m, k] tile[i, k]."""
     for i in range(tile.shape[0]):
-        for k in range(tile.shape[1]):
-            for m in range(coef.shape[1]):
-                out[i, m] += tile[i, k] * coef[k, m]
+        t = tile[i]
+        for m in range(coef.shape[0]):
+            c, total = coef[m], 0.0
+            for k in range(t.size):
+                total += c[k] * t[k]
+            out[i, m] += total

@@ -178,10 +178,10 @@ def write_rows(source: Source, which: Array, slots: Array, out: Array, crew: Cre
 def weigh(
     source: Source, among: Source, which: Array, coef: Array, out: Array, crew: Crew = ALONE
 ) -> None:
-    """out[i, m] += Σₖ coef[k, m] K(xᵢ, z of sample which[k] of `among`), in float64."""
+    """out[i, m] += Σₖ coef[m, k] K(xᵢ, z of sample which[k] of `among`), in float64."""
     done = 0
     for panel, part in panels(among, which):
-        some = np.ascontiguousarray(coef[done : done + len(part)])
+        some = np.ascontiguousarray(coef[:, done : done + len(part)])
         done += len(part)
 
         def work(begin: int, end: int, panel: Panel = panel, some: Array = some) -> None:

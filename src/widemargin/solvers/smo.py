@@ -115,7 +115,7 @@ def rounds(problem: Problem, plan: Plan = Plan()) -> Iterator[Round]:  # noqa: B
             _refresh(problem.source, y, alpha, stale, v, plan.crew)
         else:
             moved = np.flatnonzero(alpha != seen)
-            coef = ((alpha - seen) * y)[moved, None]
+            coef = ((alpha - seen) * y)[None, moved]
             weigh(problem.exact, problem.exact, moved, coef, F[:, None], plan.crew)
             seen, v = alpha.copy(), y - F
         look = look_at(y, alpha, upper, v)
@@ -134,7 +134,7 @@ def _refresh(
     those, support = np.flatnonzero(stale), np.flatnonzero(alpha > 0.0)
     if len(those):
         F = np.zeros((len(those), 1))
-        weigh(at(source, those), source, support, (alpha * y)[support, None], F, crew)
+        weigh(at(source, those), source, support, (alpha * y)[None, support], F, crew)
         v[those] = y[those] - F[:, 0]
 
 
