@@ -32,7 +32,10 @@ def pairs_of(n_classes: int) -> list[tuple[int, int]]:
 
 
 def pair_scores(
-    machine: Machine, support: Source, samples: Source, crew: Crew = Crew()  # noqa: B008
+    machine: Machine,
+    support: Source,
+    samples: Source,
+    crew: Crew = Crew(),  # noqa: B008
 ) -> Array:
     """(n, pairs) Σₛ coefₛ K(xₛ, x) + b."""
     n, K, M = size(samples), len(machine.counts), len(machine.coef)
@@ -42,9 +45,9 @@ def pair_scores(
         own = np.arange(edges[k], edges[k + 1])
         weigh(samples, support, own, machine.coef[:, own], sums[k], crew)
     if K == 2:
-        return sums[0] + sums[1] + machine.intercept
+        return np.asarray(sums[0] + sums[1] + machine.intercept)
     found = [sums[i, :, j - 1] + sums[j, :, i] for i, j in pairs_of(K)]
-    return np.stack(found, axis=1) + machine.intercept
+    return np.asarray(np.stack(found, axis=1) + machine.intercept)
 
 
 def row_scores(

@@ -1,12 +1,12 @@
 """Kernels: inner products in a feature space, from inner products of rows.
 
-    K(x, z) = φ(t),     t = u(x) + u(z) + shift + scale · xᵀz
+K(x, z) = φ(t),     t = u(x) + u(z) + shift + scale · xᵀz
 
-    kernel        scale   shift   u(x)       φ(t)
-    linear        1       0       0          t
-    polynomial    γ       coef0   0          tᵖ
-    sigmoid       γ       coef0   0          tanh t
-    rbf           2γ      0       −γ‖x‖²     exp t
+kernel        scale   shift   u(x)       φ(t)
+linear        1       0       0          t
+polynomial    γ       coef0   0          tᵖ
+sigmoid       γ       coef0   0          tanh t
+rbf           2γ      0       −γ‖x‖²     exp t
 """
 
 from __future__ import annotations

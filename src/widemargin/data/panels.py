@@ -24,9 +24,9 @@ def held_as(rows: Rows, dtype: type) -> Rows:
     """The rows in the type that products are taken in; a dense matrix of few nonzeros as CSR."""
     if isinstance(rows, Sparse):
         indices = rows.indices.astype(np.uint32, copy=False)
-        values = rows.values.astype(dtype, copy=False)
+        values: Array = rows.values.astype(dtype, copy=False)
         return rows._replace(values=as_read_only(values), indices=as_read_only(indices))
-    X = np.ascontiguousarray(rows.X, dtype)
+    X: Array = np.ascontiguousarray(rows.X, dtype)
     if X.size and np.count_nonzero(X) < FULL * X.size:
         return sparse_from(X)
     return Dense(as_read_only(X))
@@ -37,8 +37,11 @@ def sparse_from(X: Array) -> Sparse:
     at, columns = np.nonzero(X)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(X)))])
     values = X[at, columns]
-    parts = (values, columns.astype(np.uint32), indptr.astype(np.int64))
-    return Sparse(*map(as_read_only, parts), n_features=X.shape[1])
+    return _sparse(values, columns.astype(np.uint32), indptr.astype(np.int64), X.shape[1])
+
+
+def _sparse(values: Array, indices: Array, indptr: Array, d: int) -> Sparse:
+    return Sparse(as_read_only(values), as_read_only(indices), as_read_only(indptr), d)
 
 
 def rows_at(rows: Rows, at: Array) -> Rows:
@@ -49,21 +52,20 @@ def rows_at(rows: Rows, at: Array) -> Rows:
     lengths = rows.indptr[1:][at] - begins
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     entries = np.repeat(begins - indptr[:-1], lengths) + np.arange(indptr[-1])
-    parts = (rows.values[entries], rows.indices[entries], indptr)
-    return Sparse(*map(as_read_only, parts), n_features=rows.n_features)
+    return _sparse(rows.values[entries], rows.indices[entries], indptr, rows.n_features)
 
 
 def squared_norms(rows: Rows) -> Array:
     """(n,) ‖x‖² in float64."""
     if isinstance(rows, Dense):
-        return np.einsum("ij,ij->i", rows.X, rows.X, dtype=np.float64)
+        norms: Array = np.einsum("ij,ij->i", rows.X, rows.X, dtype=np.float64)
+        return norms
     squares = np.square(rows.values, dtype=np.float64)
     sums = np.concatenate([[0.0], np.cumsum(squares)])
     if sums[-1] > 1e6 * squares.max(initial=1.0):  # differences of long sums lose digits
         owner = np.repeat(np.arange(n_rows(rows)), np.diff(rows.indptr))
         return np.bincount(owner, squares, n_rows(rows))
-    norms: Array = sums[rows.indptr[1:]] - sums[rows.indptr[:-1]]
-    return norms
+    return np.asarray(sums[rows.indptr[1:]] - sums[rows.indptr[:-1]])
 
 
 def fill_panel(rows: Rows, at: Array, scale: float, W: Array) -> None:

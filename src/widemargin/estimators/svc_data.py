@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, column_or_1d, compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from widemargin.data.panels import held_as, squared_norms
 from widemargin.data.rows import Array, Rows, as_rows
@@ -59,8 +61,7 @@ def upper_bounds(C: float, sample_weight: Any, class_weight: Array, codes: Array
     """(n,) C sᵢ; 0 for samples of no or negative weight."""
     weight = class_weight[codes].astype(np.float64)
     if sample_weight is not None:
-        none = np.empty((len(codes), 1))
-        weight = weight * _check_sample_weight(sample_weight, none, dtype=np.float64)
+        weight = weight * checked_weights(sample_weight, len(codes))
     upper = np.zeros(len(codes))
     upper[weight > 0.0] = C * weight[weight > 0.0]
     left = np.bincount(codes[upper > 0.0], minlength=len(class_weight)) > 0
@@ -80,6 +81,20 @@ def upper_bounds(C: float, sample_weight: Any, class_weight: Array, codes: Array
             "its samples out, or give some a weight above 0."
         )
     return upper
+
+
+def checked_weights(sample_weight: Any, n: int) -> Array:
+    """(n,) finite numbers of any sign; one number stands for all."""
+    weights = np.asarray(sample_weight, np.float64)
+    weights = np.full(n, weights) if weights.ndim == 0 else weights
+    if weights.shape != (n,):
+        raise ValueError(
+            f"sample_weight and X have incompatible shapes: {weights.shape} for {n} samples. "
+            "Give one weight a sample."
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError("sample_weight holds NaN or infinity. Give finite numbers.")
+    return weights
 
 
 def check_pairwise(K: Array) -> Array:
@@ -136,6 +151,36 @@ def csr_or_array(coef: Array, like: Any) -> Any:
     return csr_matrix(coef[None]) if issparse(like) else coef[None]
 
 
+# -- what is told ----------------------------------------------------------------------------------
+
+
+def reporter(verbose: bool | int) -> Any:
+    """What prints a line for each row of the history, or None."""
+    if not verbose:
+        return None
+
+    def report(row: dict[str, float]) -> None:
+        print(
+            f"[SVC] {row['steps']:>9,.0f} steps  {row['seconds']:8.3f} s  objective "
+            f"{row['objective']:.6g}  relative gap {row['gap']:.2g}"
+        )
+
+    return report
+
+
+def warn_of_early_end(estimator: Any, gap: float) -> None:
+    why = f"max_iter={estimator.max_iter}"
+    if estimator.max_iter < 0:
+        why += ", but float64 holds no more digits"
+    warnings.warn(
+        f"Solver terminated early ({why}).  Consider pre-processing your data with "
+        f"StandardScaler or MinMaxScaler. The relative duality gap is {gap:.2g}, "
+        f"tol={estimator.tol:g}.",
+        ConvergenceWarning,
+        stacklevel=5,
+    )
+
+
 # -- options ---------------------------------------------------------------------------------------
 
 
@@ -154,12 +199,12 @@ def rows_of(X: Any) -> Rows:
 def gamma_of(gamma: float | str, X: Any) -> float:
     """'scale': 1 / (d Var X), 1 where X does not vary; 'auto': 1 / d."""
     if gamma == "auto":
-        return 1.0 / X.shape[1]
+        return 1.0 / int(X.shape[1])
     if gamma != "scale":
         return float(gamma)
     with np.errstate(over="ignore", invalid="ignore"):
         variance = float(X.multiply(X).mean() - X.mean() ** 2 if issparse(X) else X.var())
-    return 1.0 / (X.shape[1] * variance) if variance != 0.0 else 1.0
+    return 1.0 / (int(X.shape[1]) * variance) if variance != 0.0 else 1.0
 
 
 def kernel_of(estimator: Any) -> Kernel | None:

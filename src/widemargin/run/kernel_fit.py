@@ -12,10 +12,10 @@ import numpy as np
 from widemargin.data.panels import held_as, rows_at, squared_norms
 from widemargin.data.rows import Array, Dense, Rows, Sparse, n_features, n_rows
 from widemargin.kernel_scores import Machine, pairs_of
-from widemargin.kernels import Kernel, Rbf, diagonal
+from widemargin.kernels import Kernel, Linear, Rbf, diagonal
 from widemargin.objective import Certificate, certificate_of
 from widemargin.solvers.gram import Crew, Features, Matrix, Source, features_of
-from widemargin.solvers.hard_margin import refuse_equal_samples
+from widemargin.solvers.hard_margin import refuse_by_newton, refuse_equal_samples
 from widemargin.solvers.smo import Plan, Problem, rounds
 
 ARGUMENT = 1e3  # γ‖x‖² up to which float32 gives exp its argument well enough
@@ -98,9 +98,14 @@ def assembled(fitted: list[Pair], jobs: list[Any], codes: Array, n_classes: int)
     sign = -1.0 if n_classes == 2 else 1.0
     intercept = np.array([pair.b for pair in fitted])
     machine = Machine(sign * coef[:, support], counts, sign * intercept)
-    proofs = [pair.certificate for pair in fitted]
-    total = certificate_of(sum(p.primal for p in proofs), sum(p.dual for p in proofs))
-    return Machines(machine, support, fitted, total)
+    return Machines(machine, support, fitted, summed([pair.certificate for pair in fitted]))
+
+
+def summed(proofs: list[Certificate]) -> Certificate:
+    primal, dual = sum(p.primal for p in proofs), sum(p.dual for p in proofs)
+    if np.isinf(primal):
+        return Certificate(primal, dual, np.inf, np.inf)
+    return certificate_of(primal, dual)
 
 
 def fit_pair(
@@ -117,6 +122,8 @@ def fit_pair(
     source, exact = sources(data, among, settings, hard)
     if hard and isinstance(exact, Features):
         refuse_equal_samples(exact.rows, y, among)
+        if isinstance(exact.kernel, Linear):
+            refuse_by_newton(exact.rows, y)
     for number, found in enumerate(rounds(Problem(source, exact, y, upper), settings.plan), 1):
         proof = found.look.certificate
         history.append(

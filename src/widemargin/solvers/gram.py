@@ -38,10 +38,10 @@ class Features(NamedTuple):
 
 
 class Matrix(NamedTuple):
-    """Samples as rows of a given kernel matrix: sample i is K[index[i]]."""
+    """Samples as rows of a given kernel matrix: sample i is K[number[i]]."""
 
     K: Array
-    index: Array
+    number: Array
 
 
 Source: TypeAlias = Features | Matrix
@@ -61,7 +61,7 @@ def features_of(kernel: Kernel, rows: Rows) -> Features:
 
 
 def size(source: Source) -> int:
-    return n_rows(source.rows) if isinstance(source, Features) else len(source.index)
+    return n_rows(source.rows) if isinstance(source, Features) else len(source.number)
 
 
 def dtype_of(source: Source) -> Any:
@@ -72,14 +72,14 @@ def at(source: Source, which: Array) -> Source:
     """The source of some of the samples."""
     if isinstance(source, Features):
         return source._replace(rows=rows_at(source.rows, which), offset=source.offset[which])
-    return source._replace(index=source.index[which])
+    return source._replace(number=source.number[which])
 
 
 def diagonal_of(source: Source) -> Array:
     """(n,) K(xᵢ, xᵢ)."""
     if isinstance(source, Features):
         return diagonal(source.kernel, squared_norms(source.rows))
-    return np.asarray(source.K[source.index, source.index], np.float64)
+    return np.asarray(source.K[source.number, source.number], np.float64)
 
 
 # -- a panel and tiles of it ---------------------------------------------------------------------
@@ -97,7 +97,7 @@ def panels(source: Source, which: Array) -> Any:
     for begin in range(0, len(which), width):
         part = which[begin : begin + width]
         if isinstance(source, Matrix):
-            yield Panel(room, np.zeros(len(part)), source.index[part]), part
+            yield Panel(room, np.zeros(len(part)), source.number[part]), part
             continue
         W = room if len(part) == width else np.zeros_like(room[:, : len(part)])
         fill_panel(source.rows, part, scale_of(source.kernel), W)
@@ -109,7 +109,7 @@ def panels(source: Source, which: Array) -> Any:
 def kernel_tile(source: Source, panel: Panel, first: int, out: Array) -> None:
     """out[i, k] = K(x of sample first + i, z of panel column k)."""
     if isinstance(source, Matrix):
-        out[:] = source.K[np.ix_(source.index[first : first + len(out)], panel.columns)]
+        out[:] = source.K[np.ix_(source.number[first : first + len(out)], panel.columns)]
         return
     arguments(source.rows, source.offset, panel.W, panel.start, first, out)
     shape(source.kernel, out)
@@ -128,9 +128,7 @@ def tiled(
         use(first, tile)
 
 
-def spread(
-    pool: Executor | None, threads: int, n: int, work: Callable[[int, int], None]
-) -> None:
+def spread(pool: Executor | None, threads: int, n: int, work: Callable[[int, int], None]) -> None:
     """work(begin, end) over ranges that cover 0 … n − 1, on so many threads."""
     parts = max(1, min(threads, n // FEWEST))
     edges = [n * k // parts for k in range(parts + 1)]

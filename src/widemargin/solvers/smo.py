@@ -37,7 +37,12 @@ from widemargin.solvers.gram import (
     weigh,
     write_rows,
 )
-from widemargin.solvers.hard_margin import inseparable_pair, refuse_tiny_margin, stretch
+from widemargin.solvers.hard_margin import (
+    inseparable_pair,
+    refuse_tiny_margin,
+    refuse_undecided,
+    stretch,
+)
 from widemargin.solvers.kernel_certificate import Look, look_at, movable
 from widemargin.solvers.row_cache import RowCache
 from widemargin.solvers.smo_kernels import descend, solve_working, working
@@ -51,6 +56,7 @@ POLISH = 1e-12  # a problem that is one working set is brought to this violation
 MORE = 20  # … in so many further steps a variable
 PRECISE = 1e-5  # tolerances below ask for a look in the precision of the exact source
 ROUNDS = 60
+ROUNDING = 1e-14  # of the largest term of v
 
 
 class Problem(NamedTuple):
@@ -121,15 +127,25 @@ def rounds(problem: Problem, plan: Plan = Plan()) -> Iterator[Round]:  # noqa: B
         look = look_at(y, alpha, upper, v)
         solved = look.violation <= plan.tol and look.certificate.relative_gap <= plan.tol
         yield Round(alpha.copy(), look, steps, solved)
-        if solved or 0 <= plan.max_steps <= steps or eps < 1e-15:
+        if solved or 0 <= plan.max_steps <= steps or eps <= rounding(active):
             return
-        eps = eps if look.violation > eps else 0.2 * eps
+        eps = eps if look.violation > eps else tighter(eps, look, plan.tol)
         active = again(active, problem, alpha, v, diag)
 
 
-def _refresh(
-    source: Source, y: Array, alpha: Array, stale: Array, v: Array, crew: Crew
-) -> None:
+def tighter(eps: float, look: Look, tol: float) -> float:
+    """The gap falls about as the violation does."""
+    ratio = tol / look.certificate.relative_gap if look.certificate.relative_gap > 0.0 else 1.0
+    return eps * min(0.5, max(0.5 * ratio, 0.01))
+
+
+def rounding(active: Active) -> float:
+    """The violation that rounding of v alone can make."""
+    scale = max(1.0, float(np.abs(active.v).max()), float((active.alpha * active.diag).max()))
+    return ROUNDING * scale
+
+
+def _refresh(source: Source, y: Array, alpha: Array, stale: Array, v: Array, crew: Crew) -> None:
     """v = y − F of the stale samples."""
     those, support = np.flatnonzero(stale), np.flatnonzero(alpha > 0.0)
     if len(those):
@@ -156,8 +172,8 @@ def again(active: Active, problem: Problem, alpha: Array, v: Array, diag: Array)
     cache = RowCache.over(active.cache, len(alpha))
     none = np.zeros(0, np.int64)
     return Active(
-        alpha, np.arange(len(alpha)), problem.source, problem.y, problem.upper, alpha.copy(), v.copy(),
-        diag, cache, np.zeros(len(alpha)), none, min(active.size, cache.slots),
+        alpha, np.arange(len(alpha)), problem.source, problem.y, problem.upper, alpha.copy(),
+        v.copy(), diag, cache, np.zeros(len(alpha)), none, min(active.size, cache.slots),
     )  # fmt: skip
 
 
@@ -174,10 +190,12 @@ def reach(active: Active, eps: float, plan: Plan, before: int) -> int:
         top = active.v[rises].max(initial=-np.inf)
         low = active.v[falls].min(initial=np.inf)
         left = np.iinfo(np.int64).max if plan.max_steps < 0 else plan.max_steps - before - steps
-        if not top - low > eps or left <= 0:
+        if not top - low > max(eps, rounding(active)) or left <= 0:
             return steps
         if hard:
             refuse_tiny_margin(active)
+            if plan.max_steps < 0:
+                refuse_undecided(before + steps, len(active.y))
         if plan.shrinking and len(active.y) > active.size:
             stuck = np.where(rises, ~falls & (active.v < low), active.v > top)
             active.idle = np.where(stuck, active.idle + 1, 0)
@@ -234,7 +252,8 @@ def advance(active: Active, which: Array, eps: float, left: int, crew: Crew) -> 
     if i >= 0:
         inseparable_pair(active.index[which[i]], active.index[which[j]])
     if len(which) == len(active.v) and steps < left:
-        more, _, _ = solve_working(w, len(which), POLISH, min(left - steps, MORE * len(which)))
+        polish = max(POLISH, rounding(active))
+        more, _, _ = solve_working(w, len(which), polish, min(left - steps, MORE * len(which)))
         steps += more
     after = w.alpha[: len(which)]
     delta = (after - alpha) * y

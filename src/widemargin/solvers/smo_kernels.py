@@ -133,7 +133,7 @@ def smallest(least: Array) -> float:
     low = FAR
     for k in range(LANES):
         low = min(low, least[k])
-    return low  # type: ignore[no-any-return]
+    return low
 
 
 @lean_kernel
