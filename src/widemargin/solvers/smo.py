@@ -54,6 +54,7 @@ LEAVE = 0.15  # the share that must be able to leave before any does
 PATIENCE = 4  # sets in a row that a variable must have been idle in before it may leave
 POLISH = 1e-12  # a problem that is one working set is brought to this violation …
 MORE = 20  # … in so many further steps a variable
+LONGEST = 1000  # steps a variable in one set, lest rounding keep it busy
 PRECISE = 1e-5  # tolerances below ask for a look in the precision of the exact source
 ROUNDS = 60
 ROUNDING = 1e-14  # of the largest term of v
@@ -190,7 +191,8 @@ def reach(active: Active, eps: float, plan: Plan, before: int) -> int:
         top = active.v[rises].max(initial=-np.inf)
         low = active.v[falls].min(initial=np.inf)
         left = np.iinfo(np.int64).max if plan.max_steps < 0 else plan.max_steps - before - steps
-        if not top - low > max(eps, rounding(active)) or left <= 0:
+        least = max(eps, rounding(active))
+        if not top - low > least or left <= 0:
             return steps
         if hard:
             refuse_tiny_margin(active)
@@ -204,7 +206,7 @@ def reach(active: Active, eps: float, plan: Plan, before: int) -> int:
                 shrink(active, stay)
                 rises, falls = rises[stay], falls[stay]
         which = choose(active, rises, falls)
-        steps += advance(active, which, max(SOLVED * (top - low), 0.5 * eps), left, plan.crew)
+        steps += advance(active, which, max(SOLVED * (top - low), 0.5 * least), left, plan.crew)
 
 
 def shrink(active: Active, stay: Array) -> None:
@@ -248,7 +250,7 @@ def advance(active: Active, which: Array, eps: float, left: int, crew: Crew) -> 
     np.fill_diagonal(K, diag)
     y, alpha, v = active.y[which], active.alpha[which], active.v[which]
     w = working(K, y, alpha, active.upper[which], v, diag)
-    steps, i, j = solve_working(w, len(which), eps, left)
+    steps, i, j = solve_working(w, len(which), eps, min(left, LONGEST * len(which)))
     if i >= 0:
         inseparable_pair(active.index[which[i]], active.index[which[j]])
     if len(which) == len(active.v) and steps < left:
