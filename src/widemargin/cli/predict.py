@@ -12,8 +12,8 @@ import numpy as np
 from widemargin.cli.blocks import blocks
 from widemargin.cli.live import Live, Rows
 from widemargin.files import written_whole
+from widemargin.kernel_model_file import load
 from widemargin.model import Model
-from widemargin.model_file import load
 from widemargin.scores import codes_of
 from widemargin.threads import cores
 
