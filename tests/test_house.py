@@ -17,6 +17,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "demo": 8,
     "demo_plot": 9,
     "model_file": 7,
+    "fit_store": 7,
     "model": 6,
     "estimators": 6,
     "run": 5,
@@ -31,6 +32,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "_jit": 0,
     "files": 0,
     "threads": 0,
+    "memory": 0,
     "errors": -1,
     "_version": 0,
 }

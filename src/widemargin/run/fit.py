@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from widemargin.data.rows import Array, n_rows
 from widemargin.data.samples import Samples
 from widemargin.objective import Certificate, Objective, certify
-from widemargin.run.certified import certified
+from widemargin.run.certified import Step, certified
 from widemargin.run.serial import serial
 from widemargin.solvers.dual import DualCoordinateDescent
 from widemargin.solvers.newton import FiniteNewton
@@ -34,6 +34,7 @@ class Fitted(NamedTuple):
     epochs: int
     solved: bool
     scores: Array | None = None  # (n, K) of the samples, where the fit took them at its end
+    errors: int | None = None  # samples on a wrong side, where the fit counted them at its end
 
 
 def history_row(epoch: int, seconds: float, certificate: Certificate | None) -> Row:
@@ -55,10 +56,15 @@ def fit_dual(
     progress: Progress | None = None,
 ) -> Fitted:
     """Dual coordinate descent until the relative duality gap of every column is at most tol."""
-    history: list[Row] = []
     steps = certified(
         DualCoordinateDescent(), objective, samples, rng, tol=tol, max_epochs=max_epochs
     )
+    return followed(steps, progress)
+
+
+def followed(steps: Iterable[Step], progress: Progress | None) -> Fitted:
+    """The end of a certified run."""
+    history: list[Row] = []
     for step in steps:
         history.append(history_row(step.epoch, step.seconds, step.certificate))
         if progress is not None:

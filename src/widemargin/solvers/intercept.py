@@ -41,6 +41,11 @@ def best_intercept(
         sums: Array = slope_sums(objective.loss, objective.C, samples, scores, at)
         return sums
 
+    return where_level(slopes, b, eps)
+
+
+def where_level(slopes: Any, b: Array, eps: Array) -> Array:
+    """`best_intercept` from the slopes, a function of the intercepts."""
     low, high = bracket(slopes, b)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
