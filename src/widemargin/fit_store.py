@@ -98,7 +98,7 @@ def fit_store(
         "n_jobs": threads,
         "max_memory": limit,
         "peak_memory": peak(),
-        "blocks": blocks.count,
+        "blocks": blocks.many,
         "solved": fitted.solved,
         "seconds": {"fit": time.perf_counter() - began},
     }

@@ -47,6 +47,7 @@ class Training(NamedTuple):
     n_features: int | None = None
     zero_based: bool | None = None
     intercept: bool = True
+    max_memory: str | None = None
     json: bool = False
 
 
@@ -59,7 +60,11 @@ def train(asked: Training) -> int:
     """Load, fit, save, report; the exit code."""
     loss = asked.loss or ("perceptron" if asked.solver == "perceptron" else "hinge")
     solver = solver_for(asked.solver, loss)
-    _check(asked)
+    check(asked)
+    if asked.max_memory is not None:
+        from widemargin.cli.train_bounded import train_bounded
+
+        return train_bounded(asked, solver, loss)
     threads = asked.n_jobs or cores()
     began = time.perf_counter()
     data = load(asked.data, asked, asked.n_features, threads)
@@ -81,10 +86,10 @@ def train(asked: Training) -> int:
     save(_model(objective, data, fitted, loss, solver, report), asked.model)
     report["seconds"] = {**times._asdict(), "total": since_start()}
     put_json(report) if asked.json else show(report, asked.model)
-    return _verdict(fitted)
+    return verdict(fitted.solved, report)
 
 
-def _check(asked: Training) -> None:
+def check(asked: Training) -> None:
     """Refuse what cannot be, before any work."""
     if asked.C is not None and asked.alpha is not None:
         raise ValueError("--C and --alpha say the same thing: C = 1/(alpha n). Give one of them.")
@@ -201,12 +206,12 @@ def show(report: dict[str, Any], path: Path) -> None:
     print(f"saved          {path}")
 
 
-def _verdict(fitted: Fitted) -> int:
-    if fitted.solved:
+def verdict(solved: bool, report: dict[str, Any]) -> int:
+    if solved:
         return DONE
     print(
-        f"widemargin: stopped after {fitted.epochs} epochs at a relative gap of "
-        f"{fitted.certificate.relative_gap:.3g}, above tol; the model is saved. "
+        f"widemargin: stopped after {report['epochs']} epochs at a relative gap of "
+        f"{report['relative_gap']:.3g}, above tol; the model is saved. "
         "Raise --epochs or --tol.",
         file=sys.stderr,
     )

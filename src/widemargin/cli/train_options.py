@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Base, Data, Json, Threads, Work
+from widemargin.cli.options import Base, Data, Json, Memory, Threads, Work
 
 EXAMPLE = "Example: widemargin train train.svm.gz -m spam.safetensors --test test.svm.gz --C 10"
 
@@ -72,6 +72,7 @@ def train(
     ] = None,
     zero_based: Base = None,
     intercept: Annotated[bool, typer.Option(help="Fit an intercept, not penalised.")] = True,
+    max_memory: Memory = None,
     json: Json = False,
 ) -> Work:
     """Train a linear classifier and save it. More than two classes: one against all."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -44,7 +43,7 @@ class Blocks(NamedTuple):
         return int(self.edges[-1])
 
     @property
-    def count(self) -> int:
+    def many(self) -> int:
         return len(self.edges) - 1
 
 
@@ -86,35 +85,40 @@ def cut(indptr: Array, window: int, entry: int, row: int) -> tuple[Array, Array]
 
 
 def visit(
-    blocks: Blocks, order: Sequence[int], *, beside: Iterable[Array] = ()
+    blocks: Blocks, order: Sequence[int] | Array, *, beside: Iterable[Array] = ()
 ) -> Iterator[Block]:
     """The blocks in this order, each in memory until the next is asked for.
 
     `beside` are arrays (n, …) whose rows are used with the block, and given back with it.
     """
-    beside, left = tuple(beside), threading.Event()
+    order, beside, left = [int(j) for j in order], tuple(beside), threading.Event()
+
+    def turn(done: int | None, coming: int | None) -> None:
+        """Give back the pages of one block and bring in those of another."""
+        if done is not None:
+            give_back([*_arrays(blocks, done), *_beside(blocks, done, beside)])
+        if coming is not None:
+            _bring_in(blocks, coming, left)
+
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="widemargin-blocks") as reader:
-            ready: Future[None] | None = None
-            for here, after in pairwise([*order, None]):
-                assert here is not None
-                ready = ready or reader.submit(_bring_in, blocks, here, left)
-                ready.result()
-                ready = None if after is None else reader.submit(_bring_in, blocks, after, left)
+            ready = [reader.submit(turn, None, j) for j in order[:1]]
+            for done, here, after in zip([None, *order], order, [*order[1:], None], strict=False):
+                ready.pop().result()
+                ready.append(reader.submit(turn, done, after))
                 try:
                     yield block_at(blocks, here)
                 except GeneratorExit:
                     left.set()  # the reader need not finish what nobody will see
                     raise
-                give_back([*_arrays(blocks, here), *_beside(blocks, here, beside)])
     finally:
-        give_back(_whole(blocks))
+        give_back([*_whole(blocks), *beside])
 
 
 def through(blocks: Blocks, *, beside: Iterable[Array] = ()) -> Iterator[Block]:
     """All blocks one after the other, for who needs their labels but not their entries."""
     beside = tuple(beside)
-    for j in range(blocks.count):
+    for j in range(blocks.many):
         block = block_at(blocks, j)
         yield block
         give_back([block.samples.codes, *_beside(blocks, j, beside)])

@@ -8,8 +8,10 @@ no byte is copied.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import mmap
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -18,15 +20,14 @@ import numpy as np
 
 from widemargin.data.rows import Array
 
-PAGE = mmap.ALLOCATIONGRANULARITY
-STRETCH = 1 << 23  # bytes brought in by one call: between two, other threads of Python may run
+PAGE = mmap.PAGESIZE
+STRETCH = 1 << 23  # bytes brought in by one call: between two, a reader looks if it is wanted
 POPULATE_READ = 22  # MADV_POPULATE_READ of Linux 5.14: says if pages cannot be read
 
 
 class Span(NamedTuple):
-    """Bytes start..stop-1 of a map, in whole pages."""
+    """Addresses start..stop-1 within a mapped file, in whole pages."""
 
-    map: mmap.mmap
     start: int
     stop: int
 
@@ -38,24 +39,38 @@ def span_of(array: Array) -> Span | None:
         owner = getattr(owner, "base", None)
     if owner is None or array.nbytes == 0:
         return None
-    begin = array.ctypes.data - np.frombuffer(owner, np.uint8).ctypes.data
-    whole = -(-(begin + array.nbytes) // PAGE) * PAGE
-    return Span(owner, begin // PAGE * PAGE, min(whole, len(owner)))
+    begin = int(array.ctypes.data)
+    return Span(begin // PAGE * PAGE, -(-(begin + array.nbytes) // PAGE) * PAGE)
+
+
+def advise(span: Span, advice: int) -> None:
+    """`madvise`, which Python's own mmap would call with the interpreter locked."""
+    call = ctypes.CDLL(None, use_errno=True).madvise
+    call.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    if call(span.start, span.stop - span.start, advice):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def bring_in(span: Span) -> Iterator[None]:
     """Read the pages, a stretch a step. OSError where the file ends early or cannot be read."""
-    if hasattr(mmap, "MADV_WILLNEED"):
-        span.map.madvise(mmap.MADV_WILLNEED, span.start, span.stop - span.start)
+    advise(span, mmap.MADV_WILLNEED)
     for start in range(span.start, span.stop, STRETCH):
-        size = min(STRETCH, span.stop - start)
+        part = Span(start, min(start + STRETCH, span.stop))
         try:
-            span.map.madvise(POPULATE_READ, start, size)
+            advise(part, POPULATE_READ)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            np.frombuffer(span.map, np.uint8, size, start)[::PAGE].max()
+            touch(part)  # a system that has no such call
         yield
+
+
+def touch(span: Span) -> None:
+    """Read a byte of each page."""
+    size = span.stop - span.start
+    pages = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(span.start))
+    pages[::PAGE].max()
 
 
 def give_back(arrays: Iterable[Array]) -> None:
@@ -63,7 +78,7 @@ def give_back(arrays: Iterable[Array]) -> None:
     for array in arrays:
         span = span_of(array)
         if span is not None:
-            span.map.madvise(mmap.MADV_DONTNEED, span.start, span.stop - span.start)
+            advise(span, mmap.MADV_DONTNEED)
 
 
 def row_array(n: int, columns: int, *, mapped: bool) -> Array:

@@ -26,16 +26,17 @@ from widemargin.run.evaluation import (
     plain,
     proof,
 )
-from widemargin.run.serial import stretch
+from widemargin.run.serial import LARGEST_BLOCK
 from widemargin.scores import codes_of
 
+STRETCHES = 64  # at least, that a block is shuffled in; memory order within them
 COUNTED = ("loss_sum", "mistakes")  # what a state counts from 0 in every epoch
 
 
 def rows_of(block: Block, rng: np.random.Generator) -> NDArray[np.int64]:
     """The rows of a block in the order of an epoch."""
     n = block.stop - block.start
-    return block_order(n, stretch(block.samples.rows, n), rng)
+    return block_order(n, min(LARGEST_BLOCK, n // STRETCHES), rng)
 
 
 def blocked(
@@ -60,7 +61,7 @@ def _epoch(
 ) -> Any:
     counted = [name for name in COUNTED if name in state._fields]
     sums = {name: np.zeros_like(getattr(state, name)) for name in counted}
-    for block in visit(blocks, rng.permutation(blocks.count)):
+    for block in visit(blocks, rng.permutation(blocks.many)):
         state = solver.epoch(objective, block.samples, rows_of(block, rng), state)
         for name in counted:
             sums[name] += getattr(state, name)
@@ -69,7 +70,7 @@ def _epoch(
 
 def blocked_batch(solver: Any, objective: Objective, blocks: Blocks) -> Iterator[Any]:
     """Yield the state after each step of batch gradient descent; a pass adds up over blocks."""
-    order = range(blocks.count)
+    order = range(blocks.many)
 
     def gradient(W: Array, b: Array, G: Array, h: Array) -> Array:
         from widemargin.solvers.batch import batch_gradient
@@ -99,7 +100,7 @@ def evaluate_blocks(
     """`evaluation.evaluate` over blocks; α (n, K) is room."""
     W, b = plain(W, b)
     sums, errors = empty_sums(W, b, int(np.diff(blocks.entries).max())), 0
-    for block in visit(blocks, range(blocks.count), beside=[alpha]):
+    for block in visit(blocks, range(blocks.many), beside=[alpha]):
         p = np.empty((block.stop - block.start, b.size))
         look(objective, block.samples, (W, b), p, alpha[block.start : block.stop], sums, threads)
         errors += int(np.count_nonzero(codes_of(p) != block.samples.codes))

@@ -81,8 +81,8 @@ class BlockedDual:
         return state._replace(alpha=self.alpha, keep=np.ones(blocks.n, np.bool_), floor=floor)
 
     def epoch(self, state: dual.DualState, rng: np.random.Generator) -> dual.DualState:
-        blocks, objective = self.blocks, self.objective
-        order = rng.permutation(blocks.count)
+        blocks = self.blocks
+        order = rng.permutation(blocks.many)
         edges = zip(blocks.edges[order], blocks.edges[order + 1], strict=True)
         order = order[[bool(state.keep[a:e].any()) for a, e in edges]]
         sizes = np.diff(blocks.edges)[order]
@@ -120,9 +120,7 @@ class BlockedDual:
                 self.solver.settle(own)
         return own._replace(gain=gain, visited=visited)
 
-    def certify(
-        self, tol: float, state: dual.DualState
-    ) -> tuple[dual.DualState, Array, Array]:
+    def certify(self, tol: float, state: dual.DualState) -> tuple[dual.DualState, Array, Array]:
         """As the solver's own, but that no conjugate gradients go after the last digits."""
         if self.objective.fit_intercept:
             self._rebalance(state)
@@ -139,7 +137,7 @@ class BlockedDual:
         objective, b = self.objective, state.b
         losses, conjugates = np.zeros(b.size), np.zeros(b.size)
         both = [self.alpha, self.scores]
-        for block in visit(self.blocks, range(self.blocks.count), beside=both):
+        for block in visit(self.blocks, range(self.blocks.many), beside=both):
             scores = self.scores[block.start : block.stop]
             losses += scores_and_losses(objective.loss, block.samples, state.W, b, scores)
             conjugates += self._conjugates(block, state)
@@ -163,7 +161,7 @@ class BlockedDual:
             side = int(delta > 0.0)
             imbalance = heavy, float(free[side]), float(full[side]), left
             if left > 0.0:
-                for block in visit(self.blocks, range(self.blocks.count), beside=[state.alpha]):
+                for block in visit(self.blocks, range(self.blocks.many), beside=[state.alpha]):
                     own = part_of(state, block)
                     left = give_way(self.objective, block.samples, own, k, imbalance, left, g)
                     if left <= 0.0:
@@ -174,7 +172,7 @@ class BlockedDual:
         """W ← Σ αᵢₖ yᵢₖ xᵢ, summed anew."""
         some = np.empty_like(state.W)
         state.W[:] = 0.0
-        for block in visit(self.blocks, range(self.blocks.count), beside=[state.alpha]):
+        for block in visit(self.blocks, range(self.blocks.many), beside=[state.alpha]):
             combine(block.samples, part_of(state, block).alpha, some)
             state.W[:] += some
 

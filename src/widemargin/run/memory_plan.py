@@ -12,8 +12,9 @@ NUMBER = 8  # bytes of a float64
 PER_ROW = 2 * NUMBER  # held for every row and column: α and a score
 COPIES = 12  # of all weights at once: a state, the one before, what certificates add up
 CODE = 40 << 20  # compiled kernels still to be loaded, ends of windows, the small things
-LEAST_WINDOW, LARGEST_WINDOW = 1 << 20, 1 << 26  # larger blocks would not be read any faster
-FEWEST_BLOCKS = 64  # so that their order is a shuffle; unless the store is small
+LEAST_WINDOW = 1 << 20
+SMALL_WINDOW, LARGE_WINDOW = 1 << 25, 1 << 26  # below, the turns cost; above, nothing is gained
+FEWEST_BLOCKS = 64  # so that their order is a shuffle, as far as small windows allow
 WINDOWS = 2  # the block at hand and the one that is being read
 
 
@@ -32,7 +33,7 @@ def plan_memory(data: Dataset, columns: int, limit: int | None) -> Room:
     """
     n, d = data.n_samples, data.n_features
     size = data.n_nonzeros * entry_bytes(data.rows) + n * row_bytes(data.rows)
-    window = min(max(size // FEWEST_BLOCKS, LEAST_WINDOW), LARGEST_WINDOW)
+    window = min(max(size // FEWEST_BLOCKS, SMALL_WINDOW), LARGE_WINDOW)
     if limit is None:
         return Room(window, False)
     held = PER_ROW * columns * n

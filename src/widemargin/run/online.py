@@ -68,8 +68,6 @@ def online_along(
         close = seen is not None and seen.certificate.relative_gap <= (tol or 0.0)
         if seen is not None and (done or close):
             proof, solved = seen.certificate, tol is None or close
-            return Fitted(
-                state.W, state.b, proof, history, epoch, solved, seen.scores, seen.errors
-            )
+            return Fitted(state.W, state.b, proof, history, epoch, solved, seen.scores, seen.errors)
         began = time.perf_counter()
     raise ValueError(f"epochs={epochs} must be at least 1.")

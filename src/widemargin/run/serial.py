@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from widemargin.data.rows import Rows, block_order, n_nonzeros, n_rows
+from widemargin.data.rows import block_order, n_nonzeros, n_rows
 from widemargin.data.samples import Samples
 from widemargin.objective import Objective
 
@@ -28,11 +28,6 @@ class Solver(Protocol[S]):
     ) -> S: ...
 
 
-def stretch(rows: Rows, n: int) -> int:
-    """How many of n rows are walked in memory order between two jumps; 1 is the full shuffle."""
-    return min(LARGEST_BLOCK, n // FEWEST_BLOCKS) if n_nonzeros(rows) > IN_CACHE else 1
-
-
 def serial(
     solver: Solver[S],
     objective: Objective,
@@ -49,7 +44,8 @@ def serial(
     solver that walks features.
     """
     n = n_rows(samples.rows) if among is None else len(among)
-    block = stretch(samples.rows, n)
+    far = n_nonzeros(samples.rows) > IN_CACHE
+    block = min(LARGEST_BLOCK, n // FEWEST_BLOCKS) if far else 1
     state = solver.init(objective, samples) if start is None else start
     while True:
         order = block_order(n, block, rng) if shuffle else np.arange(n)

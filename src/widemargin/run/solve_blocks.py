@@ -68,7 +68,7 @@ def _states(
     name: str, objective: Objective, blocks: Blocks, rng: np.random.Generator, plan: Plan
 ) -> Iterator[Any]:
     """The states of a primal solver, made ready by trials on one block."""
-    for block in visit(blocks, rng.permutation(blocks.count)[:1]):
+    for block in visit(blocks, rng.permutation(blocks.many)[:1]):
         # the C that gives the rows of the block alone the λ of all
         small = objective._replace(C=objective.C * blocks.n / (block.stop - block.start))
         make: Any = SOLVERS[name].make
