@@ -17,7 +17,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "demo": 8,
     "demo_plot": 9,
     "model_file": 7,
-    "fit_store": 7,
+    "bounded": 7,
     "model": 6,
     "estimators": 6,
     "run": 5,

@@ -12,7 +12,7 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Model": "widemargin.model",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
-    "fit_store": "widemargin.fit_store",
+    "fit_store": "widemargin.bounded",
     "load": "widemargin.model_file",
     "open": "widemargin.data.dataset",
     "save": "widemargin.model_file",

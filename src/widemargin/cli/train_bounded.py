@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from widemargin.bounded import fit_store
 from widemargin.cli.blocks import blocks
 from widemargin.cli.clock import since_start
 from widemargin.cli.labels import codes_among
@@ -19,7 +20,6 @@ from widemargin.cli.output import Progress, put_json
 from widemargin.cli.train import Training, show, verdict
 from widemargin.data.store import is_store, pack
 from widemargin.errors import InputError
-from widemargin.fit_store import fit_store
 from widemargin.memory import in_words, peak, resident, size_of
 from widemargin.model import Model
 from widemargin.model_file import save

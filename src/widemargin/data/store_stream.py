@@ -174,9 +174,7 @@ def write_stream(
         "threads": threads,
         "block_bytes": text,
     }
-    parts = (
-        met.rows(part) for source in sources for part in read_parts(source, block_bytes=text, **how)
-    )
+    parts = (met.rows(part) for source in sources for part in read_parts(source, **how))
     with ExitStack() as stack, StoreWriter(draft, dtype) as out:
         piles = Piles(dtype, stack, draft)
         dealt = piles.deal(parts, (seed or 0,), 1 if seed is None else PILES)

@@ -11,7 +11,7 @@ from widemargin.memory import in_words, resident
 NUMBER = 8  # bytes of a float64
 PER_ROW = 2 * NUMBER  # held for every row and column: α and a score
 COPIES = 12  # of all weights at once: a state, the one before, what certificates add up
-CODE = 40 << 20  # compiled kernels still to be loaded, ends of windows, the small things
+SMALL_THINGS = 32 << 20  # large pages that windows share at their ends, and what is not counted
 LEAST_WINDOW = 1 << 20
 SMALL_WINDOW, LARGE_WINDOW = 1 << 25, 1 << 26  # below, the turns cost; above, nothing is gained
 FEWEST_BLOCKS = 64  # so that their order is a shuffle, as far as small windows allow
@@ -37,7 +37,7 @@ def plan_memory(data: Dataset, columns: int, limit: int | None) -> Room:
     if limit is None:
         return Room(window, False)
     held = PER_ROW * columns * n
-    fixed = resident() + CODE + COPIES * NUMBER * columns * d + n
+    fixed = resident() + SMALL_THINGS + COPIES * NUMBER * columns * d + n
     mapped = limit - fixed < held + WINDOWS * window
     window = min(window, (limit - fixed - (0 if mapped else held)) // WINDOWS)
     if window < LEAST_WINDOW:

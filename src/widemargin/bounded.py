@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from widemargin.data.labels import as_numbers
 from widemargin.data.rows import Array
 from widemargin.data.store import is_store
 from widemargin.data.windows import give_back
-from widemargin.errors import InputError, choose
+from widemargin.errors import Diverged, InputError, choose
 from widemargin.memory import peak, size_of
 from widemargin.model import Model
 from widemargin.objective import Objective, lam_of
@@ -26,6 +27,7 @@ from widemargin.run.solve_blocks import fit_blocks
 from widemargin.threads import cores
 
 LABELS = 1 << 22  # counted at once
+FEW = 256  # rows that show which code a fit needs
 
 
 def fit_store(
@@ -84,11 +86,13 @@ def fit_store(
     C = 1.0 / (alpha * data.n_samples) if alpha is not None else 1.0 if C is None else C
     objective = make_objective(chosen, loss, C, fit_intercept=fit_intercept)
     columns = 1 if len(data.label_names) == 2 else len(data.label_names)
-    room = plan_memory(data, columns, limit)
+    plan, rng = Plan(tol, epochs, batch_size, threads), np.random.default_rng(seed)
     weights = choose("class_weight", class_weight, WEIGHTS)(data) if class_weight else None
+    if limit is not None:
+        _load_code(chosen, objective, data, plan)
+    room = plan_memory(data, columns, limit)
     beside = PER_ROW * columns if room.mapped else 0
     blocks = make_blocks(data, room.window, beside=beside, class_weight=weights)
-    plan, rng = Plan(tol, epochs, batch_size, threads), np.random.default_rng(seed)
     fitted = fit_blocks(
         chosen, objective, blocks, rng=rng, plan=plan, mapped=room.mapped, progress=progress
     )
@@ -119,6 +123,20 @@ def _open(path: str) -> Dataset:
             "rows; accepted: rows of two classes or more; add the others."
         )
     return data
+
+
+def _load_code(name: str, objective: Objective, data: Dataset, plan: Plan) -> None:
+    """Run the solver on a few rows, so that its compiled code is there when memory is shared out:
+    it takes more of it than small blocks do."""
+    n = min(FEW, data.n_samples)
+    rows = data.rows._replace(indptr=data.rows.indptr[: n + 1])
+    few = replace(data, rows=rows, codes=data.codes[:n])
+    small = objective._replace(C=objective.C * data.n_samples / n)
+    blocks, rng = make_blocks(few, LABELS), np.random.default_rng(0)
+    try:
+        fit_blocks(name, small, blocks, rng=rng, plan=plan._replace(tol=1e-9, epochs=1))
+    except Diverged:
+        pass  # as the fit itself will say, if it is so there
 
 
 def balanced(data: Dataset) -> Array:
