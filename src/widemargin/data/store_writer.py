@@ -8,6 +8,7 @@ small pages cost, and trainings on a store map and give back all the time.
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,7 @@ STRETCH = 1 << 23  # bytes of a write
 
 
 class ArrayFile:
-    """A .npy file of one dimension that grows; whole once closed."""
+    """A .npy file of one dimension that grows; whole once it is finished."""
 
     def __init__(self, path: Path, dtype: DTypeLike) -> None:
         self.dtype, self.count, self.used = np.dtype(dtype), 0, 0
@@ -32,12 +33,11 @@ class ArrayFile:
         self.count += len(entries)
         self._put(entries.view(np.uint8))
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Write what is left, and the length into the head."""
         self._flush()
         self.file.seek(0)
         self.file.write(self._header())
-        self.file.close()
 
     def _header(self) -> bytes:
         """The same number of bytes for every length: numpy leaves room for its digits."""
@@ -98,8 +98,10 @@ class StoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for array in (self.values, self.indices, self.indptr, self.labels):
+        arrays = (self.values, self.indices, self.indptr, self.labels)
+        with ExitStack() as stack:
+            for array in arrays:
+                stack.callback(array.file.close)
             if kind is None:
-                array.close()
-            else:
-                array.file.close()
+                for array in arrays:
+                    array.finish()
