@@ -87,6 +87,8 @@ def test_what_is_refused_in_one_line(tmp_path, store, text, capsys):
         ((text, "--max-memory", "2M"), "max_memory=2M is too small: "),
         ((store, "--max-memory", PLENTY, "--n-features", "99"), "--n-features goes with text"),
         ((tmp_path / "none", "--max-memory", PLENTY), "found no such file"),
+        ((store, "--max-memory", PLENTY, "--report", tmp_path / "r.html"), "--report does not go"),
+        ((tmp_path / "a.csv", "--max-memory", PLENTY), "not with documents and tables"),
     ]
     for arguments, message in cases:
         assert run("train", *arguments, "-m", tmp_path / "m") == 2

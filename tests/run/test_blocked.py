@@ -1,4 +1,4 @@
-"""Fits over the blocks of a store: the optimum, the certificate and the counts of fits in memory."""
+"""Fits over the blocks of a store: optimum, certificate and counts are those of fits in memory."""
 
 from types import SimpleNamespace
 

@@ -16,13 +16,16 @@ from widemargin.bounded import fit_store
 from widemargin.cli.blocks import blocks
 from widemargin.cli.clock import since_start
 from widemargin.cli.labels import codes_among
-from widemargin.cli.output import Progress, put_json
+from widemargin.cli.live import Epochs, Live
+from widemargin.cli.output import put_json
 from widemargin.cli.train import Training, show, verdict
-from widemargin.data.store import is_store, pack
+from widemargin.data.formats import by_name
+from widemargin.data.store import is_store, open_store, pack
 from widemargin.errors import InputError
 from widemargin.memory import in_words, peak, resident, size_of
 from widemargin.model import Model
 from widemargin.model_file import save
+from widemargin.run.solve import SOLVERS
 from widemargin.scores import codes_of
 from widemargin.threads import cores
 
@@ -32,6 +35,7 @@ LEAST_BLOCK, MOST_BLOCK = 1 << 16, 1 << 24
 
 def train_bounded(asked: Training, solver: str, loss: str) -> int:
     """What `train` does, in bounded memory; the exit code."""
+    refuse(asked)
     limit, began = size_of(asked.max_memory or "", "--max-memory"), time.perf_counter()
     with packed(asked, limit) as store:
         loaded = time.perf_counter()
@@ -46,6 +50,21 @@ def train_bounded(asked: Training, solver: str, loss: str) -> int:
     report["seconds"] = seconds
     put_json(report) if asked.json else _show(report, asked.model)
     return verdict(report.pop("solved"), report)
+
+
+def refuse(asked: Training) -> None:
+    """What needs all rows, or their scores, at once."""
+    if asked.reading is not None or (asked.data != "-" and by_name(asked.data)):
+        raise InputError(
+            f"{asked.data}: --max-memory goes with svmlight text and packed stores, not with "
+            "documents and tables; leave it out, or give svmlight text."
+        )
+    for option, said in (("--report", asked.report), ("--test-share", asked.test_share)):
+        if said is not None:
+            raise ValueError(
+                f"{option} does not go with --max-memory, which never holds all rows at once. "
+                "Leave one of them out; a test set of its own goes with both: --test."
+            )
 
 
 @contextmanager
@@ -74,7 +93,9 @@ def packed(asked: Training, limit: int) -> Iterator[str]:
 
 
 def _fit(asked: Training, store: str, solver: str, loss: str, limit: int) -> Model:
-    with Progress("epochs", asked.epochs) as progress:
+    kind, n = SOLVERS[solver], open_store(store).meta["shape"][0]
+    watch = Epochs(n, asked.epochs or kind.epochs, asked.tol or kind.tol)
+    with Live(watch.told):
         return fit_store(
             store,
             max_memory=limit,
@@ -89,7 +110,7 @@ def _fit(asked: Training, store: str, solver: str, loss: str, limit: int) -> Mod
             fit_intercept=asked.intercept,
             n_jobs=asked.n_jobs,
             seed=asked.seed,
-            progress=progress.row,
+            progress=watch.row,
         )
 
 

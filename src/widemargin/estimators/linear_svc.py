@@ -60,7 +60,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     intercept_ : (1,) or (K,) float64
     classes_ : (K,)
     certificate_ : Certificate(primal, dual, gap, relative_gap), summed over the columns
-    history_ : list of dict(epoch, seconds, objective, gap), NaN where not measured
+    history_ : list of dict(epoch, seconds, objective, gap, dual), NaN where not measured
     n_iter_ : int
 
     Raises

@@ -22,6 +22,7 @@ from widemargin.losses import LOSSES, Loss
 from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, ElasticNet, NoPenalty, Penalty
 from widemargin.run.evaluation import evaluate
+from widemargin.run.fit import history_row
 from widemargin.run.serial import serial
 from widemargin.schedules import slower
 from widemargin.solvers.asgd import AveragedState
@@ -135,7 +136,7 @@ def learn(est: Any, plan: Plan, samples: Samples, split: Split, rng: Any) -> Any
     """Epochs until the estimator's stopping rule holds; returns the last state.
 
     Sets n_iter_ and history_: one dict an epoch with epoch, seconds since the start, objective
-    (the losses as the epoch met them, C Σ s ℓ + r(w)) and gap, NaN until the fit is certified.
+    (the losses as the epoch met them, C Σ s ℓ + r(w)), and gap and dual, NaN until certified.
     """
     n = n_rows(samples.rows) if split.train is None else len(split.train)
     objective, solver, state = plan.objective, plan.solver, plan.start
@@ -168,8 +169,7 @@ def measured(samples: Samples, split: Split, state: Any, f: Array) -> Array:
 
 
 def note(est: Any, epoch: int, seconds: float, objective: float) -> None:
-    row = {"epoch": epoch, "seconds": seconds, "objective": objective, "gap": np.nan}
-    est.history_.append(row)
+    est.history_.append(history_row(epoch, seconds, None, objective=objective))
     if est.verbose:
         print(f"epoch {epoch}: objective {objective:.6g}, {seconds:.3f} s")
 
@@ -202,7 +202,8 @@ def certify_fit(est: Any, objective: Objective, samples: Samples, split: Split) 
         weight[split.held_out] = 0.0
         samples = samples._replace(weight=weight)
     est.certificate_ = evaluate(objective, samples, *weights_of(est)).certificate
-    est.history_[-1].update(objective=est.certificate_.primal, gap=est.certificate_.gap)
+    last = est.history_[-1]
+    est.history_[-1] = history_row(last["epoch"], last["seconds"], est.certificate_)
 
 
 def warn_if_unfinished(est: Any) -> None:

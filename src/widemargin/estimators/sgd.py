@@ -63,8 +63,9 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
 
     Attributes beside scikit-learn's: `eta0_`; after `fit`, `certificate_` (primal, dual, gap,
     relative_gap of the objective above) and `history_`, a list with one dict per epoch: epoch,
-    seconds, objective (losses as the epoch met them; exact in the last), gap (NaN but in the
-    last). `partial_fit` leaves neither: a certificate costs passes over data it does not have.
+    seconds, objective (losses as the epoch met them; exact in the last), gap (relative) and dual
+    (both NaN but in the last). `partial_fit` leaves neither: a certificate costs passes over
+    data it does not have.
 
     >>> import numpy as np
     >>> X = np.array([[-1.0, -1.0], [-2.0, -1.0], [1.0, 1.0], [2.0, 1.0]])

@@ -89,15 +89,15 @@ class BlockedDual:
         n, first = int(sizes.sum()), np.isinf(state.gain) and blocks.n >= dual.FEW_ROWS
         head = max(1, min(int(dual.FIRST_CHUNK * n), int(sizes[0]))) if first else 0
         shares = first_shares(n, head) if first else later_shares(n)
-        gain, visited, at = 0.0, state.visited, 0
+        gain, at = 0.0, 0
         for block in visit(blocks, order, beside=[state.alpha]):
             own = self._walk(block, at, shares, part_of(state, block), rng)
-            gain, visited, at = gain + own.gain, own.visited, at + block.stop - block.start
-            state = state._replace(slack=own.slack)
+            gain, at = gain + own.gain, at + block.stop - block.start
+            state = state._replace(slack=own.slack, visited=own.visited)
         if first:
             conjugates = self._sum(lambda block: self._conjugates(block, state))
             gain = max(float(-0.5 * (state.W * state.W).sum() - conjugates.sum()), 0.0)
-        return state._replace(scale=1.0, gain=gain, epochs=state.epochs + 1, visited=visited)
+        return state._replace(scale=1.0, gain=gain, epochs=state.epochs + 1)
 
     def _walk(
         self,

@@ -18,9 +18,10 @@ from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.primal_cd import PrimalCoordinateDescent, by_columns
 from widemargin.solvers.prox_newton import ProximalNewton
 
-Row: TypeAlias = dict[str, float]  # epoch, seconds, objective, gap; NaN where not measured
+Row: TypeAlias = dict[str, float]  # epoch, seconds, objective, gap, dual; NaN where not measured
 Progress: TypeAlias = Callable[[Row], None]
 
+NAN = float("nan")
 CERTIFY_EVERY = 4  # primal descent: a certificate after a quarter more epochs than before
 
 
@@ -37,13 +38,22 @@ class Fitted(NamedTuple):
     errors: int | None = None  # samples on a wrong side, where the fit counted them at its end
 
 
-def history_row(epoch: int, seconds: float, certificate: Certificate | None) -> Row:
-    """One epoch of the history; `gap` is the relative duality gap."""
-    nothing = float("nan")
-    objective, gap = (
-        (certificate.primal, certificate.relative_gap) if certificate else (nothing,) * 2
-    )
-    return {"epoch": epoch, "seconds": seconds, "objective": objective, "gap": gap}
+def history_row(
+    epoch: int,
+    seconds: float,
+    certificate: Certificate | None,
+    *,
+    objective: float = NAN,
+    dual: float = NAN,
+) -> Row:
+    """One epoch of the history; `gap` is the relative duality gap.
+
+    Without a certificate, objective and dual are what the solver summed up on its way, if it did.
+    """
+    gap = NAN
+    if certificate is not None:
+        objective, dual, _, gap = certificate
+    return {"epoch": epoch, "seconds": seconds, "objective": objective, "gap": gap, "dual": dual}
 
 
 def fit_dual(
@@ -66,7 +76,7 @@ def followed(steps: Iterable[Step], progress: Progress | None) -> Fitted:
     """The end of a certified run."""
     history: list[Row] = []
     for step in steps:
-        history.append(history_row(step.epoch, step.seconds, step.certificate))
+        history.append(history_row(step.epoch, step.seconds, step.certificate, dual=step.dual))
         if progress is not None:
             progress(history[-1])
     assert step.certificate is not None, "the last step of a certified run has a certificate"
@@ -95,7 +105,8 @@ def fit_newton(
         if done or not to_the_end:
             proof = certify(objective, samples, state.W, state.b)
             done |= proof.relative_gap <= tol
-        history.append(history_row(epoch, time.perf_counter() - began, proof))
+        f = NAN if state.f is None else float(state.f.sum())
+        history.append(history_row(epoch, time.perf_counter() - began, proof, objective=f))
         if progress is not None:
             progress(history[-1])
         if done:

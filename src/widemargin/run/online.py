@@ -11,9 +11,17 @@ import numpy as np
 from widemargin.data.rows import Array
 from widemargin.data.samples import Samples
 from widemargin.objective import Objective
+from widemargin.penalties import penalty_value
 from widemargin.run.evaluation import Evaluation, evaluate
 from widemargin.run.fit import Fitted, Progress, Row, history_row
 from widemargin.run.serial import Solver, serial
+
+
+def met(objective: Objective, state: Any) -> float:
+    """The objective with the losses as the last epoch met them; no pass over the data."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        penalty = penalty_value(objective.penalty, state.W.ravel())  # a sum over all entries
+        return penalty + objective.C * float(state.loss_sum.sum())
 
 
 def fit_online(
@@ -31,10 +39,12 @@ def fit_online(
     """Epochs of a primal solver, then the certificate of the weights that it ends with.
 
     With `tol`, a certificate is taken after every epoch (outside the seconds of the history),
-    and the fit ends once its relative gap is at most tol. `settled` tells from a state that
+    and the fit ends once its relative gap is at most tol. Between certificates the history has the
+    objective with the losses as the epoch met them. `settled` tells from a state that
     further epochs would change nothing.
     """
     return online_along(
+        objective,
         serial(solver, objective, samples, rng),
         lambda W, b: evaluate(objective, samples, W, b, threads=threads),
         epochs=epochs,
@@ -45,6 +55,7 @@ def fit_online(
 
 
 def online_along(
+    objective: Objective,
     states: Iterator[Any],
     look: Callable[[Array, Array], Evaluation],
     *,
@@ -62,7 +73,10 @@ def online_along(
         seen = None
         if done or tol is not None:
             seen = look(state.W, state.b)
-        history.append(history_row(epoch, seconds, seen.certificate if seen else None))
+        if seen is None:
+            history.append(history_row(epoch, seconds, None, objective=met(objective, state)))
+        else:
+            history.append(history_row(epoch, seconds, seen.certificate))
         if progress is not None:
             progress(history[-1])
         close = seen is not None and seen.certificate.relative_gap <= (tol or 0.0)

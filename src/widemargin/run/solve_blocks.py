@@ -44,6 +44,7 @@ def fit_blocks(
         dual = BlockedDual(objective, blocks, alpha, row_array(blocks.n, K, mapped=mapped))
         return fit_dual_blocks(dual, rng, tol or 0.0, epochs, progress)
     return online_along(
+        objective,
         _states(name, objective, blocks, rng, plan),
         lambda W, b: evaluate_blocks(objective, blocks, W, b, alpha, plan.threads),
         epochs=epochs,

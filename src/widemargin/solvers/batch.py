@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from widemargin._jit import kernel
 from widemargin.data.columns import axpys, dots
@@ -101,7 +100,7 @@ class Batch:
         return batch_state(first_state(samples))
 
     def epoch(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: BatchState
+        self, objective: Objective, samples: Samples, order: Array, state: BatchState
     ) -> BatchState:
         def gradient(W: Array, b: Array, G: Array, h: Array) -> Array:
             sums: Array = batch_gradient(objective.loss, objective.C, samples, W, b, G, h)
