@@ -114,12 +114,12 @@ def test_pack_honours_it_too(tmp_path, text, capsys):
 
 def test_from_python(store):
     rows = []
-    model = wm.fit_store(store, C=0.5, tol=1e-4, loss="squared_hinge", progress=rows.append)
+    model = wm.fit_store(store, C=0.5, tol=1e-4, progress=rows.append)
     assert model.training["solved"] and model.certificate["relative_gap"] <= 1e-4
     assert model.training["max_memory"] is None and len(rows) == model.training["epochs"]
     data = wm.open(store)
     again = wm.fit_store(os.fspath(store), alpha=1 / (0.5 * data.n_samples), max_memory=2**40,
-                         loss="squared_hinge", tol=1e-4, class_weight="balanced")  # fmt: skip
+                         tol=1e-4, class_weight="balanced")  # fmt: skip
     assert again.C == pytest.approx(0.5) and again.training["max_memory"] == 2**40
     assert np.mean(model.predict(data.X) != data.y) == pytest.approx(model.training["train_error"])
     assert not np.array_equal(model.W, again.W)  # the classes were weighed

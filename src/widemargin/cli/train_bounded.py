@@ -126,6 +126,6 @@ def test_error(model: Model, source: str, limit: int, threads: int) -> float:
 
 
 def _show(report: dict[str, Any], path: Path) -> None:
-    show(report, path)
+    show(report, path, None)
     most, bound = in_words(report["peak_memory"]), in_words(report["max_memory"])
     print(f"memory         {most} at its peak, of {bound}")

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from widemargin.data.blocks import Block, Blocks, through, visit
 from widemargin.data.rows import Array, block_order
@@ -33,7 +32,7 @@ STRETCHES = 64  # at least, that a block is shuffled in; memory order within the
 COUNTED = ("loss_sum", "mistakes")  # what a state counts from 0 in every epoch
 
 
-def rows_of(block: Block, rng: np.random.Generator) -> NDArray[np.int64]:
+def rows_of(block: Block, rng: np.random.Generator) -> Array:
     """The rows of a block in the order of an epoch."""
     n = block.stop - block.start
     return block_order(n, min(LARGEST_BLOCK, n // STRETCHES), rng)

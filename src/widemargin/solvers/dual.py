@@ -114,7 +114,7 @@ class DualCoordinateDescent:
         return state
 
     def walk(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: DualState
+        self, objective: Objective, samples: Samples, order: Array, state: DualState
     ) -> DualState:
         """Steps along `order`, the multiplier held."""
         scores, moves = np.empty_like(state.b), np.empty_like(state.b)
