@@ -15,6 +15,7 @@ NAMES = (
     "solvers",
     "parallel",
     "memory",
+    "outofcore",
 )
 
 

@@ -20,6 +20,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "kernel_model_file": 8,
     "model_file": 7,
     "kernel_model": 7,
+    "bounded": 7,
     "model": 6,
     "estimators": 6,
     "run": 5,
@@ -39,6 +40,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "_jit": 0,
     "files": 0,
     "threads": 0,
+    "memory": 0,
     "errors": -1,
     "_version": 0,
 }

@@ -15,6 +15,7 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "SGDClassifier": "widemargin.estimators.sgd",
     "SVC": "widemargin.estimators.svc",
     "explain": "widemargin.explanation",
+    "fit_store": "widemargin.bounded",
     "load": "widemargin.kernel_model_file",
     "open": "widemargin.opening",
     "report": "widemargin.reports.api",

@@ -39,3 +39,11 @@ Threads = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option("--n-jobs", min=1, metavar="T", show_default="all cores", help="Threads."),
 ]
+Memory = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="SIZE",
+        show_default="what it takes",
+        help="Hold no more than this, as in 512M or 1.5G; data may be larger.",
+    ),
+]

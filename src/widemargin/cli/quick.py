@@ -34,6 +34,7 @@ VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {  # option → its name, 
     "--scheme": ("scheme", str),
     "--class-weight": ("class_weight", str),
     "--n-features": ("n_features", _positive),
+    "--max-memory": ("max_memory", str),
 }
 FLAGS: dict[str, tuple[str, bool]] = {
     "--json": ("json", True),

@@ -57,6 +57,7 @@ class Training(NamedTuple):
     n_features: int | None = None
     zero_based: bool | None = None
     intercept: bool = True
+    max_memory: str | None = None
     report: Path | None = None
     json: bool = False
     test_share: float | None = None
@@ -73,7 +74,11 @@ def train(asked: Training) -> int:
     loss = asked.loss or ("perceptron" if asked.solver == "perceptron" else "hinge")
     solver = solver_for(asked.solver, loss)
     refuse_scheme(asked.scheme, solver)
-    _check(asked)
+    check(asked)
+    if asked.max_memory is not None:
+        from widemargin.cli.train_bounded import train_bounded
+
+        return train_bounded(asked, solver, loss)
     threads = asked.n_jobs or cores()
     began = time.perf_counter()
     data, test = load(_loading(asked, threads))
@@ -98,10 +103,10 @@ def train(asked: Training) -> int:
     _put(page, asked.report)
     report["seconds"] = {**times._asdict(), "total": since_start()}
     put_json(report) if asked.json else show(report, asked.model, asked.report)
-    return _verdict(fitted)
+    return verdict(fitted.solved, report)
 
 
-def _check(asked: Training) -> None:
+def check(asked: Training) -> None:
     """Refuse what cannot be, before any work."""
     if asked.C is not None and asked.alpha is not None:
         raise ValueError("--C and --alpha say the same thing: C = 1/(alpha n). Give one of them.")
@@ -267,12 +272,12 @@ def show(report: dict[str, Any], path: Path, page: Path | None) -> None:
         print(f"report         {page}")
 
 
-def _verdict(fitted: Fitted) -> int:
-    if fitted.solved:
+def verdict(solved: bool, report: dict[str, Any]) -> int:
+    if solved:
         return DONE
     print(
-        f"widemargin: stopped after {fitted.epochs} epochs at a relative gap of "
-        f"{fitted.certificate.relative_gap:.3g}, above tol; the model is saved. "
+        f"widemargin: stopped after {report['epochs']} epochs at a relative gap of "
+        f"{report['relative_gap']:.3g}, above tol; the model is saved. "
         "Raise --epochs or --tol.",
         file=sys.stderr,
     )

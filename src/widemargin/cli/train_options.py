@@ -9,7 +9,7 @@ import typer
 
 from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Base, Data, Json, Page, Threads, Work
+from widemargin.cli.options import Base, Data, Json, Memory, Page, Threads, Work
 
 EXAMPLE = "Example: widemargin train train.svm.gz -m spam.safetensors --test test.svm.gz --C 10"
 
@@ -81,6 +81,7 @@ def train(
     ] = None,
     zero_based: Base = None,
     intercept: Annotated[bool, typer.Option(help="Fit an intercept, not penalised.")] = True,
+    max_memory: Memory = None,
     report: Page = None,
     json: Json = False,
     test_share: tables.Share = None,

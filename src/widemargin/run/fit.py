@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from widemargin.data.rows import Array, n_rows
 from widemargin.data.samples import Samples
 from widemargin.objective import Certificate, Objective, certify
-from widemargin.run.certified import certified
+from widemargin.run.certified import Step, certified
 from widemargin.run.serial import serial
 from widemargin.solvers.dual import DualCoordinateDescent
 from widemargin.solvers.dual_replicas import ReplicatedDual, worthwhile
@@ -37,6 +37,7 @@ class Fitted(NamedTuple):
     epochs: int
     solved: bool
     scores: Array | None = None  # (n, K) of the samples, where the fit took them at its end
+    errors: int | None = None  # samples on a wrong side, where the fit counted them at its end
 
 
 def history_row(
@@ -71,14 +72,19 @@ def fit_dual(
 
     On as many of the `threads` as the data are worth; one takes the steps of the serial solver.
     """
-    history: list[Row] = []
     with crew_of(worthwhile(samples, threads)) as crew:
         solver = DualCoordinateDescent() if crew.pool is None else ReplicatedDual(crew)
         steps = certified(solver, objective, samples, rng, tol=tol, max_epochs=max_epochs)
-        for step in steps:
-            history.append(history_row(step.epoch, step.seconds, step.certificate, dual=step.dual))
-            if progress is not None:
-                progress(history[-1])
+        return followed(steps, progress)
+
+
+def followed(steps: Iterable[Step], progress: Progress | None) -> Fitted:
+    """The end of a certified run."""
+    history: list[Row] = []
+    for step in steps:
+        history.append(history_row(step.epoch, step.seconds, step.certificate, dual=step.dual))
+        if progress is not None:
+            progress(history[-1])
     assert step.certificate is not None, "the last step of a certified run has a certificate"
     return Fitted(step.state.W, step.state.b, step.certificate, history, step.epoch, step.solved)
 
