@@ -131,12 +131,12 @@ def test_dual_reaches_the_optimum_and_proves_it(two, loss, intercept):
     objective = make_objective("dual", loss, 1.0, fit_intercept=intercept)
     samples = samples_of(two)
     best = fit("dual", objective, samples, rng=np.random.default_rng(0), plan=Plan(tol=1e-9))
-    found = in_blocks("dual", two, objective, tol=1e-5)
-    assert found.solved and found.certificate.relative_gap <= 1e-5
+    found = in_blocks("dual", two, objective, tol=1e-4)
+    assert found.solved and found.certificate.relative_gap <= 1e-4
     value = primal(objective, samples, found.W, found.b).sum()
     assert found.certificate.primal == pytest.approx(value, rel=1e-9)
     assert found.certificate.dual <= best.certificate.primal * (1.0 + 1e-12)
-    assert value <= best.certificate.primal * (1.0 + 1e-5)
+    assert value <= best.certificate.primal * (1.0 + 1e-4)
     p = evaluate(objective, samples, found.W, found.b).scores
     assert found.errors == round(error_of(p, two.codes) * N)
 

@@ -32,7 +32,7 @@ def blocks(
     unlabelled: bool,
     threads: int | None,
     serving: Mapping[str, Any] | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    block_bytes: int | None = None,
 ) -> Iterator[Block]:
     """Consecutive rows with the model's number of features; a feature beyond it is an error.
 
@@ -42,6 +42,7 @@ def blocks(
         yield from _of_records(model, source, serving or {}, unlabelled, threads or cores())
         return
     _refuse_records(source, serving)
+    block_bytes = block_bytes or BLOCK_BYTES
     if is_store(source):
         yield from _of_store(model, source, block_bytes)
         return
