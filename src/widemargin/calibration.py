@@ -100,8 +100,8 @@ def log_probabilities(scores: Any, sigmoids: Sequence[Sigmoid]) -> Array:
     if len(A) == 1:
         return np.column_stack([-np.logaddexp(0.0, -z[:, 0]), logs[:, 0]])
     top = logs.max(axis=1, keepdims=True)
-    logs -= top
-    return logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
+    shares: Array = logs - top - np.log(np.exp(logs - top).sum(axis=1, keepdims=True))
+    return shares
 
 
 def cost(v: Array, f: Array, t: Array, s: Array) -> float:
