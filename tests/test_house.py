@@ -116,7 +116,9 @@ def only_fields(node):
     return all(isinstance(part, ast.AnnAssign | ast.FunctionDef) for part in node.body)
 
 
-@pytest.mark.parametrize("name", ["LinearSVC", "SGDClassifier", "Perceptron", "open"])
+@pytest.mark.parametrize(
+    "name", ["LinearSVC", "LinearSVCCV", "SGDClassifier", "Perceptron", "open", "path"]
+)
 @pytest.mark.filterwarnings("default")
 def test_examples_of_public_names_run(name):
     import widemargin

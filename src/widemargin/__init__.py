@@ -9,11 +9,13 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Certificate": "widemargin.objective",
     "Dataset": "widemargin.data.dataset",
     "LinearSVC": "widemargin.estimators.linear_svc",
+    "LinearSVCCV": "widemargin.estimators.linear_svc_cv",
     "Model": "widemargin.model",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
     "load": "widemargin.model_file",
     "open": "widemargin.data.dataset",
+    "path": "widemargin.estimators.path",
     "save": "widemargin.model_file",
 }
 

@@ -128,10 +128,10 @@ def jitable(function: F) -> F:
     return register_jitable(function)
 
 
-def instructions(function: F) -> F:
+def instructions(function: Callable[..., Any]) -> Any:
     """A function of kernels given as LLVM instructions: it maps the types of its arguments to a
     signature and to what writes the code."""
-    return cast(F, intrinsic(function))
+    return intrinsic(function)
 
 
 def arrays_of(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:

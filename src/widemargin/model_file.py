@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin._version import __version__
+from widemargin.calibration import Sigmoid
 from widemargin.errors import ModelFileError
 from widemargin.files import written_whole
 from widemargin.model import Model, as_model, misfit
@@ -40,6 +41,8 @@ def save(model: Any, path: PathLike) -> None:
 
 def _facts(model: Model) -> dict[str, Any]:
     facts = {name: value for name, value in vars(model).items() if name not in ("W", "b")}
+    if model.sigmoids is None:
+        del facts["sigmoids"]  # versions that know of none read the file too
     return {**facts, "n_features": model.n_features}
 
 
@@ -63,6 +66,8 @@ def load(path: PathLike) -> Model:
     try:
         n_features = facts.pop("n_features")
         facts["labels"] = tuple(facts["labels"])
+        if "sigmoids" in facts:
+            facts["sigmoids"] = tuple(Sigmoid(*pair) for pair in facts["sigmoids"])
         model = Model(W, b, **facts)
     except (KeyError, TypeError) as error:
         raise _refused(name, f"metadata that do not describe a model ({error})") from None

@@ -27,7 +27,8 @@ from widemargin.objective import Objective
 from widemargin.solvers.dual import DualCoordinateDescent, DualState
 from widemargin.solvers.fold_dual import at_next_C, first_state, look, relative_gaps
 
-BLOCK = 16  # rows walked in memory order between two jumps
+BLOCK = 16  # rows walked in memory order between two jumps, where there are many
+FEWEST_BLOCKS = 512
 FIRST_RATIO = 0.08  # gap after an epoch / rise of the dual in it, before one was measured
 SAFETY = 0.8  # look when the predicted gap is below this share of what is asked
 LOOK_EVERY = 20  # epochs
@@ -124,14 +125,13 @@ def point_at(
     effort: Effort,
 ) -> Point:
     """Run the groups until they are solved, or behind after as many epochs as that allows."""
-    began = max(group.state.epochs for group in groups)
     budget = effort.most if effort.epochs is None else min(effort.epochs, effort.most)
     run(budget)
     scores = judge(held_at(C, K, folds, groups))
     if budget < effort.most and any_live(groups) and not is_behind(scores, points):
         run(effort.most - budget)
         scores = judge(held_at(C, K, folds, groups))
-    epochs = max(group.state.epochs for group in groups) - began
+    epochs = max(group.state.epochs for group in groups)
     return Point(C, scores, fold_gaps(groups, len(folds)), epochs)
 
 
@@ -166,8 +166,9 @@ def advance(objective: Objective, tol: float, budget: int, group: Group) -> Grou
     if not state.live.any():
         return group
     n, ratio, value, since = n_rows(folds.rows), FIRST_RATIO, 0.0, 0
+    block = min(BLOCK, n // FEWEST_BLOCKS)
     for epoch in range(1, budget + 1):
-        state = solver.epoch(objective, folds, block_order(n, BLOCK, group.rng), state)  # type: ignore[arg-type]
+        state = solver.epoch(objective, folds, block_order(n, block, group.rng), state)  # type: ignore[arg-type]
         value, since = value + state.gain, since + 1
         due = state.gain * ratio <= SAFETY * tol * max(value, 0.0)
         if due or since >= LOOK_EVERY or epoch == budget:
@@ -211,9 +212,7 @@ def fold_gaps(groups: Sequence[Group], F: int) -> Array:
 
 def held_at(C: float, K: int, folds: Sequence[Fold], groups: Sequence[Group]) -> Held:
     """The scores of the rows held out, which the last look took, and the weights of each fold."""
-    place = {
-        column: (group, lane) for group in groups for lane, column in enumerate(group.columns)
-    }
+    place = {column: (group, lane) for group in groups for lane, column in enumerate(group.columns)}
 
     def decisions(f: int) -> Array:
         out = np.empty((len(folds[f].held), K))

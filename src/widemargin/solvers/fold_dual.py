@@ -21,8 +21,15 @@ from widemargin.data.folds import Folds
 from widemargin.data.lanes import WIDTH, lane_weights
 from widemargin.data.rows import Array, n_features, n_rows
 from widemargin.data.samples import Samples
-from widemargin.objective import Objective, conjugate_sums
-from widemargin.solvers.dual import NOTHING, RHO, DualState, mean_squared_norm
+from widemargin.objective import Objective, combine, conjugate_sums
+from widemargin.solvers.dual import (
+    CLIMB_AFTER,
+    DRIFT_TOL,
+    NOTHING,
+    RHO,
+    DualState,
+    mean_squared_norm,
+)
 from widemargin.solvers.dual_kernels import (
     losses_at,
     rebalance,
@@ -30,6 +37,7 @@ from widemargin.solvers.dual_kernels import (
     scores_and_losses,
     total_shares,
 )
+from widemargin.solvers.free_set import climb, has_faces
 from widemargin.solvers.intercept import slope_sums
 
 MARGIN = 2.0  # how far b may still have to go, in margins, for its slope to matter
@@ -65,7 +73,8 @@ def at_next_C(
     for array in (state.alpha, state.W, state.delta, scores):
         array *= grown
     state.live[:] = np.arange(WIDTH) < used
-    state = state._replace(gain=1.0, scale=1.0, floor=state.floor * ratio)
+    floor = state.floor * ratio
+    state = state._replace(gain=1.0, scale=1.0, floor=floor, epochs=0, visited=0)
     reselect(objective, folds, scores, state)
     return state
 
@@ -75,19 +84,34 @@ def look(
 ) -> tuple[Array, Array]:
     """(primal, dual) of the eight columns; fills scores (n, 8), sets b, `live` and `keep`.
 
-    One pass over the data gives the certificates and the scores of the rows held out alike.
+    One pass over the data gives the certificates and the scores of the rows held out alike. What
+    is not solved after many epochs goes on along the faces of its box: see `free_set.py`.
     """
-    loss, C = objective.loss, objective.C
     if objective.fit_intercept:
         rebalance(objective, folds, state)
+    if tol < DRIFT_TOL:
+        combine(folds, state.alpha, state.W)
+    upper, lower = bounds(objective, folds, tol, state, scores)
+    if state.live.any() and state.epochs >= CLIMB_AFTER and has_faces(objective):
+        for k in map(int, np.flatnonzero(state.live)):
+            climb(objective, folds, state, k, state.visited // 2)  # type: ignore[arg-type]
+        upper, lower = bounds(objective, folds, tol, state, scores)
+    if state.live.any():
+        reselect(objective, folds, scores, state)
+    return upper, lower
+
+
+def bounds(
+    objective: Objective, folds: Folds, tol: float, state: DualState, scores: Array
+) -> tuple[Array, Array]:
+    """(primal, dual) of the columns; fills scores, sets b and live."""
+    loss, C = objective.loss, objective.C
     norms = np.einsum("jlk,jlk->k", state.W, state.W)
     upper = 0.5 * norms + C * scores_and_losses(loss, folds, state.W, state.b, scores)
     lower = -0.5 * norms - conjugate_sums(loss, C, folds, state.alpha, np.ones(WIDTH))
     if objective.fit_intercept and settle_b(objective, folds, scores, EXACT_B * tol * upper, state):
         upper = 0.5 * norms + C * losses_at(loss, folds, scores, state.b)
     state.live[:] &= ~(upper - lower <= tol * upper + state.floor)
-    if state.live.any():
-        reselect(objective, folds, scores, state)
     return upper, lower
 
 

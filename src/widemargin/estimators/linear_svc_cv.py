@@ -1,0 +1,283 @@
+"""LinearSVCCV: C chosen by cross-validation, folds and values of C in common walks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
+from sklearn.metrics import check_scoring
+from sklearn.metrics import get_scorer_names as scorer_names
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from widemargin.data.rows import Array
+from widemargin.data.samples import Samples
+from widemargin.estimators._common import checked_rows, generator, keep_fit, samples_of
+from widemargin.estimators.linear_svc import LOSSES, LinearSVC
+from widemargin.estimators.path import checked_Cs
+from widemargin.objective import Objective
+from widemargin.run.tuning import (
+    Effort,
+    Fold,
+    Held,
+    Judge,
+    Point,
+    best_index,
+    standard_error,
+    tune,
+)
+from widemargin.scores import codes_of
+from widemargin.threads import cores
+
+RULES = ("best", "one_standard_error")
+
+
+def _refitted(est: Any) -> bool:
+    if not est.refit:
+        raise AttributeError(
+            "LinearSVCCV(refit=False) chooses C and fits no classifier. "
+            "Use refit=True, or LinearSVC(C=est.C_)."
+        )
+    return True
+
+
+class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
+    """Linear support vector classification with C chosen by cross-validation.
+
+    All folds are walked together, row by row, and each C starts from the solution of the one
+    before. Then `LinearSVC(C=C_)` is fitted to all of the data.
+
+    Parameters
+    ----------
+    Cs : int or list of floats, default=13
+        Values of C; a number stands for as many between 1e-3 and 1e3, evenly spaced in their
+        logarithm.
+    cv : int, splitter or iterable, default=None
+        None: 5 folds, stratified, as in scikit-learn.
+    scoring : str, callable or None, default=None
+        None: accuracy, weighted by sample_weight.
+    rule : {'best', 'one_standard_error'}, default='best'
+        The C of the best mean score; or the smallest whose mean is within one standard error of
+        it, the simplest model that is not clearly worse.
+    loss, tol, fit_intercept, class_weight, random_state, max_iter, verbose : as for LinearSVC
+        `tol` is that of the refit. Class weights come from all of y.
+    cv_tol : float, default=1e-2
+        The relative duality gap of the fits to the folds.
+    cv_epochs : int or None, default=12
+        Epochs for a C whose mean score is two standard errors below the best so far: its fits
+        may stay unfinished (`gaps_`). None: all are brought to cv_tol.
+    n_jobs : int or None, default=None
+        Threads, over groups of eight columns (class × fold); the result does not depend on it.
+    refit : bool, default=True
+
+    Attributes
+    ----------
+    C_ : float, and best_index_, its place in Cs_
+    Cs_ : (m,), rising
+    scores_ : (m, F), the score of every C and fold
+    mean_scores_, standard_errors_ : (m,)
+    gaps_ : (m, F), the relative duality gap of each fit
+    coef_, intercept_, classes_, certificate_, history_, n_iter_ : of the refit, as for LinearSVC
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from widemargin import LinearSVCCV
+    >>> X, y = make_classification(random_state=0)
+    >>> clf = LinearSVCCV(Cs=[0.01, 0.1, 1.0], random_state=0).fit(X, y)
+    >>> clf.C_ in clf.Cs_, clf.scores_.shape
+    (True, (3, 5))
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "Cs": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "cv": ["cv_object"],
+        "scoring": [StrOptions(set(scorer_names())), callable, None],
+        "rule": [StrOptions(set(RULES))],
+        "loss": [StrOptions(set(LOSSES))],
+        "tol": [Interval(Real, 0.0, None, closed="neither")],
+        "cv_tol": [Interval(Real, 0.0, None, closed="neither")],
+        "cv_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "fit_intercept": ["boolean"],
+        "class_weight": [None, dict, StrOptions({"balanced"})],
+        "random_state": ["random_state"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "refit": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        Cs: Any = 13,
+        *,
+        cv: Any = None,
+        scoring: Any = None,
+        rule: str = "best",
+        loss: str = "squared_hinge",
+        tol: float = 1e-4,
+        cv_tol: float = 1e-2,
+        cv_epochs: int | None = 12,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        random_state: Any = None,
+        max_iter: int = 1000,
+        n_jobs: int | None = None,
+        refit: bool = True,
+        verbose: int = 0,
+    ) -> None:
+        self.Cs = Cs
+        self.cv = cv
+        self.scoring = scoring
+        self.rule = rule
+        self.loss = loss
+        self.tol = tol
+        self.cv_tol = cv_tol
+        self.cv_epochs = cv_epochs
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.refit = refit
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> LinearSVCCV:
+        """Choose C on X (n, d) and y (n,), then fit; `groups` is for splitters that need them."""
+        self.Cs_ = checked_Cs(self.Cs)
+        rows, X, y = checked_rows(self, X, y, reset=True)
+        samples, self.classes_ = samples_of(rows, y, sample_weight, X, self.class_weight)
+        folds = folds_of(self.cv, X, y, groups, samples)
+        points = tune(
+            Objective(LOSSES[self.loss], 1.0, fit_intercept=bool(self.fit_intercept)),
+            samples,
+            folds,
+            self.Cs_,
+            judge_of(self, X, y, samples, folds),
+            rng=generator(self.random_state),
+            effort=Effort(float(self.cv_tol), self.cv_epochs, int(self.max_iter)),
+            threads=threads_of(self.n_jobs),
+            progress=self._report if self.verbose else None,
+        )
+        keep_curve(self, points)
+        if self.refit:
+            refit(self, samples)
+        return self
+
+    @available_if(_refitted)
+    def decision_function(self, X: Any) -> Any:
+        """Scores Xw + b of the refit: (n,) for two classes, (n, K) for more."""
+        return super().decision_function(X)
+
+    @available_if(_refitted)
+    def predict(self, X: Any) -> Any:
+        """(n,) the label of each row."""
+        return super().predict(X)
+
+    @staticmethod
+    def _report(point: Point) -> None:
+        print(
+            f"[LinearSVCCV] C {point.C:<10.4g} score {point.scores.mean():.5f} "
+            f"± {standard_error(point.scores):.5f}  relative gap {point.gaps.max():.1e}  "
+            f"epochs {point.epochs}"
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def threads_of(n_jobs: int | None) -> int:
+    """1 for None; all cores for −1, all but one for −2, and so on."""
+    if n_jobs is None:
+        return 1
+    return max(1, n_jobs if n_jobs > 0 else cores() + 1 + n_jobs)
+
+
+def folds_of(cv: Any, X: Any, y: Any, groups: Any, samples: Samples) -> list[Fold]:
+    """The splits, each with two classes to learn from."""
+    folds: list[Fold] = []
+    for train, held in check_cv(cv, y, classifier=True).split(X, y, groups):
+        train, held = np.arange(len(y))[train], np.arange(len(y))[held]  # masks too
+        present = np.unique(samples.codes[train][samples.weight[train] > 0.0])
+        if len(present) < 2 or not len(held):
+            raise ValueError(
+                f"Fold {len(folds)} of cv={cv!r} learns from {len(present)} class and holds out "
+                f"{len(held)} samples: it needs two classes and a sample. Use fewer folds, or "
+                "add samples of the rare classes."
+            )
+        folds.append(Fold(train, held))
+    return folds
+
+
+def judge_of(est: Any, X: Any, y: Any, samples: Samples, folds: list[Fold]) -> Judge:
+    """The score of every fold: accuracy from the scores at hand, or any scorer's."""
+    if est.scoring is None:
+        return accuracy_of(samples, folds)
+    scorer: Callable[..., float] = check_scoring(LinearSVC(), est.scoring)
+
+    def judge(held: Held) -> Array:
+        found = []
+        for f, fold in enumerate(folds):
+            W, b = held.weights(f)
+            clf = LinearSVC(C=held.C, loss=est.loss)
+            clf.classes_, clf.n_features_in_ = est.classes_, est.n_features_in_
+            clf.coef_, clf.intercept_ = np.ascontiguousarray(W.T), b
+            rows, labels = _safe_indexing(X, fold.held), y[fold.held]
+            found.append(scorer(clf, rows, labels))
+        if not np.isfinite(found).all():
+            raise ValueError(f"scoring={est.scoring!r} gave {found} at C={held.C:g}: no numbers.")
+        return np.array(found, np.float64)
+
+    return judge
+
+
+def accuracy_of(samples: Samples, folds: list[Fold]) -> Judge:
+    """The weight of the rows held out that get their class, over all of it; 0 where there is
+    none."""
+
+    def judge(held: Held) -> Array:
+        found = []
+        for f, fold in enumerate(folds):
+            right = codes_of(held.decisions(f)) == samples.codes[fold.held]
+            weight = samples.weight[fold.held]
+            found.append(float(weight @ right) / (float(weight.sum()) or 1.0))
+        return np.array(found)
+
+    return judge
+
+
+def keep_curve(est: Any, points: list[Point]) -> None:
+    """Set scores_ and what follows from them."""
+    est.scores_ = np.stack([point.scores for point in points])
+    est.mean_scores_ = est.scores_.mean(axis=1)
+    est.standard_errors_ = np.array([standard_error(point.scores) for point in points])
+    est.gaps_ = np.stack([point.gaps for point in points])
+    est.best_index_ = best_index(points, est.rule)
+    est.C_ = float(est.Cs_[est.best_index_])
+
+
+def refit(est: Any, samples: Samples) -> None:
+    """What LinearSVC(C=C_) gives on all of the data."""
+    names = ("loss", "tol", "fit_intercept", "random_state", "max_iter")
+    svc = LinearSVC(C=est.C_, **{name: getattr(est, name) for name in names})
+    fitted = svc._solve(samples)
+    keep_fit(est, fitted, samples)
+    if not fitted.solved:
+        warnings.warn(
+            f"The refit of LinearSVCCV with C={est.C_:g} stopped at max_iter={est.max_iter} with "
+            f"a relative duality gap of {fitted.certificate.relative_gap:.2g}, tol={est.tol:g}. "
+            "Raise max_iter or tol, or scale the features.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
