@@ -96,7 +96,7 @@ def test_threads_change_nothing():
 def test_a_C_that_is_behind_gets_its_epochs_and_no_more():
     samples = problem()
     folds = deal_folds(samples.codes, np.random.default_rng(2))
-    marks = {C: value for C, value in zip(CS, (0.5, 0.9, 0.89, 0.5), strict=True)}
+    marks = {C: value for C, value in zip(CS, (0.5, 0.9, 0.5, 0.4), strict=True)}
 
     def judge(held):
         return marks[held.C] + 0.01 * np.arange(5)
@@ -136,7 +136,7 @@ def test_a_path_is_made_of_cold_fits(loss):
     for C, fitted in zip(CS, fits, strict=True):
         cold, _ = alone(loss, samples, np.arange(150), C)
         assert fitted.solved and fitted.certificate.relative_gap <= tol
-        assert cold.certificate.dual <= fitted.certificate.primal
+        assert cold.certificate.dual * (1 - 1e-12) <= fitted.certificate.primal
         assert fitted.certificate.primal <= cold.certificate.primal * (1 + 2 * tol)
 
 

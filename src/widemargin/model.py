@@ -144,7 +144,7 @@ def as_model(fitted: Any) -> Model:
         kind=kind,
         loss=str(options.get("loss", "perceptron")),
         penalty=str(options.get("penalty")),
-        C=options.get("C"),
+        C=options.get("C", getattr(fitted, "C_", None)),
         fit_intercept=bool(options.get("fit_intercept", True)),
         solver=type(fitted).__name__,
         certificate=None if certificate is None else certificate._asdict(),

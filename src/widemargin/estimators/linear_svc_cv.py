@@ -18,10 +18,11 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from widemargin.data.rows import Array
+from widemargin.data.rows import Array, Rows, n_features
 from widemargin.data.samples import Samples
 from widemargin.estimators._common import checked_rows, generator, keep_fit, samples_of
-from widemargin.estimators.linear_svc import LOSSES, LinearSVC
+from widemargin.estimators._proba import dual_sigmoids, has_sigmoids, log_proba_of, proba_of
+from widemargin.estimators.linear_svc import FEW_FEATURES, LOSSES, LinearSVC
 from widemargin.estimators.path import checked_Cs
 from widemargin.objective import Objective
 from widemargin.run.tuning import (
@@ -72,11 +73,14 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     cv_tol : float, default=1e-2
         The relative duality gap of the fits to the folds.
     cv_epochs : int or None, default=12
-        Epochs for a C whose mean score is two standard errors below the best so far: its fits
-        may stay unfinished (`gaps_`). None: all are brought to cv_tol.
+        Epochs for each C at the far end of the curve, once scores are two standard errors below
+        the best: these fits may stay unfinished (`gaps_`). None: all are brought to cv_tol. With
+        256 features or fewer all are, at any rate.
     n_jobs : int or None, default=None
         Threads, over groups of eight columns (class × fold); the result does not depend on it.
     refit : bool, default=True
+    probability : bool, default=False
+        As for LinearSVC: `predict_proba` at the C chosen.
 
     Attributes
     ----------
@@ -112,6 +116,7 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "refit": ["boolean"],
+        "probability": ["boolean"],
         "verbose": ["verbose"],
     }
 
@@ -132,6 +137,7 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         max_iter: int = 1000,
         n_jobs: int | None = None,
         refit: bool = True,
+        probability: bool = False,
         verbose: int = 0,
     ) -> None:
         self.Cs = Cs
@@ -148,6 +154,7 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.max_iter = max_iter
         self.n_jobs = n_jobs
         self.refit = refit
+        self.probability = probability
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -164,7 +171,7 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             self.Cs_,
             judge_of(self, X, y, samples, folds),
             rng=generator(self.random_state),
-            effort=Effort(float(self.cv_tol), self.cv_epochs, int(self.max_iter)),
+            effort=Effort(float(self.cv_tol), epochs_of(self, rows), int(self.max_iter)),
             threads=threads_of(self.n_jobs),
             progress=self._report if self.verbose else None,
         )
@@ -182,6 +189,18 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     def predict(self, X: Any) -> Any:
         """(n,) the label of each row."""
         return super().predict(X)
+
+    @available_if(_refitted)
+    @available_if(has_sigmoids)
+    def predict_proba(self, X: Any) -> Any:
+        """P(class | x), shape (n, n_classes): sigmoids of the scores, divided by their sum."""
+        return proba_of(self, X)
+
+    @available_if(_refitted)
+    @available_if(has_sigmoids)
+    def predict_log_proba(self, X: Any) -> Any:
+        """The logarithm of `predict_proba`, finite however sure."""
+        return log_proba_of(self, X)
 
     @staticmethod
     def _report(point: Point) -> None:
@@ -202,6 +221,11 @@ def threads_of(n_jobs: int | None) -> int:
     if n_jobs is None:
         return 1
     return max(1, n_jobs if n_jobs > 0 else cores() + 1 + n_jobs)
+
+
+def epochs_of(est: Any, rows: Rows) -> int | None:
+    """With few features unfinished duals give wild weights, and finishing them is cheap."""
+    return None if n_features(rows) <= FEW_FEATURES else est.cv_epochs
 
 
 def folds_of(cv: Any, X: Any, y: Any, groups: Any, samples: Samples) -> list[Fold]:
@@ -273,6 +297,8 @@ def refit(est: Any, samples: Samples) -> None:
     svc = LinearSVC(C=est.C_, **{name: getattr(est, name) for name in names})
     fitted = svc._solve(samples)
     keep_fit(est, fitted, samples)
+    if est.probability:
+        est.sigmoids_ = dual_sigmoids(est, svc._objective(), samples)
     if not fitted.solved:
         warnings.warn(
             f"The refit of LinearSVCCV with C={est.C_:g} stopped at max_iter={est.max_iter} with "

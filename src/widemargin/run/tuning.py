@@ -2,13 +2,13 @@
 
 Every column (a class told from the rest, on the rows of one fold) is a problem of its own; they
 are walked eight at a time. At each C a column is solved until its relative duality gap is at most
-`tol`, but a C whose score has fallen behind is given no more than `epochs`:
+`tol`, but the curve's far end is walked with `epochs` to each C. It begins where two scores are
 
     behind:  mean score < best mean so far − two standard errors of that best,
 
-while every C that can still be chosen is brought to `tol`. Unfinished fits along a growing C lie
-between the C before and their own, so one that is behind falls further as it goes on. The gap of
-every column is kept, so what was left unfinished is known. docs/decisions/0009 has the figures.
+that of the last C that was solved, and that of this one after its epochs. What could be chosen is
+solved; the far end cannot be, unless the curve had a second summit. The gaps are kept, so what
+was left unfinished is known. docs/decisions/0009 has the figures.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Fold(NamedTuple):
 
 class Effort(NamedTuple):
     tol: float = 1e-2  # relative gap of a column that is solved
-    epochs: int | None = 12  # for a C that is behind; None: as for the others
+    epochs: int | None = 12  # for a C at the far end; None: as for the others
     most: int = 1000  # for any C
 
 
@@ -128,7 +128,7 @@ def point_at(
     budget = effort.most if effort.epochs is None else min(effort.epochs, effort.most)
     run(budget)
     scores = judge(held_at(C, K, folds, groups))
-    if budget < effort.most and any_live(groups) and not is_behind(scores, points):
+    if budget < effort.most and any_live(groups) and not at_far_end(scores, points, effort.tol):
         run(effort.most - budget)
         scores = judge(held_at(C, K, folds, groups))
     epochs = max(group.state.epochs for group in groups)
@@ -183,6 +183,12 @@ def advance(objective: Objective, tol: float, budget: int, group: Group) -> Grou
 
 def any_live(groups: Sequence[Group]) -> bool:
     return any(group.state.live.any() for group in groups)
+
+
+def at_far_end(scores: Array, points: Sequence[Point], tol: float) -> bool:
+    """Whether these scores and those of the last C that was solved are both behind."""
+    solved = [point for point in points if (point.gaps <= tol).all()]
+    return bool(solved) and is_behind(solved[-1].scores, points) and is_behind(scores, points)
 
 
 def is_behind(scores: Array, points: Sequence[Point]) -> bool:
