@@ -13,8 +13,9 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Model": "widemargin.model",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
+    "explain": "widemargin.explanation",
     "load": "widemargin.model_file",
-    "open": "widemargin.data.dataset",
+    "open": "widemargin.opening",
     "path": "widemargin.estimators.path",
     "save": "widemargin.model_file",
 }

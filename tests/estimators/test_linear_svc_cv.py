@@ -163,7 +163,7 @@ def test_refusals_name_the_value(data, how, words):
 
 
 def test_the_warning_names_the_refit(data):
-    with pytest.warns(ConvergenceWarning, match="refit of LinearSVCCV with C=3 "):
+    with pytest.warns(ConvergenceWarning, match="(folds|refit) of LinearSVCCV with C=3 "):
         LinearSVCCV([3.0], loss="hinge", tol=1e-12, max_iter=3).fit(*data)
 
 

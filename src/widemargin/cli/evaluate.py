@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,12 +33,19 @@ class Seen(NamedTuple):
     losses: float
 
 
-def evaluate(path: Path, source: str, *, threads: int | None, json: bool) -> None:
+def evaluate(
+    path: Path,
+    source: str,
+    *,
+    threads: int | None,
+    json: bool,
+    serving: Mapping[str, Any] | None = None,
+) -> None:
     model = load(path)
     k = len(model.labels)
     seen = Seen(np.zeros((k, k), np.int64), 0.0)
     with Progress("rows") as progress:
-        for block in blocks(model, source, unlabelled=False, threads=threads):
+        for block in blocks(model, source, unlabelled=False, threads=threads, serving=serving):
             seen = add(model, source, block, seen, threads or cores())
             progress.advance(len(block.codes))
     report = summary(model, seen)

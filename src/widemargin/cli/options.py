@@ -15,7 +15,8 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="svmlight text, plain or gz, bz2, xz, zst; '-' for stdin; or a packed store.",
+        help="svmlight text, plain or gz, bz2, xz, zst; '-' for stdin; a packed store; or text "
+        "and tables: jsonl, json, csv, tsv, parquet, a folder of files by class.",
     ),
 ]
 ModelFile = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,20 +19,33 @@ from widemargin.threads import cores
 
 
 def predict(
-    path: Path, source: str, output: Path | None, *, scores: bool, threads: int | None
+    path: Path,
+    source: str,
+    output: Path | None,
+    *,
+    scores: bool,
+    threads: int | None,
+    serving: Mapping[str, Any] | None = None,
 ) -> None:
     model = load(path)
     if output is None:
-        _write(model, source, sys.stdout.buffer, scores, threads)
+        _write(model, source, sys.stdout.buffer, scores, threads, serving)
         return
     with written_whole(output) as stream:
-        _write(model, source, stream, scores, threads)
+        _write(model, source, stream, scores, threads, serving)
 
 
-def _write(model: Model, source: str, out: IO[bytes], scores: bool, threads: int | None) -> None:
+def _write(
+    model: Model,
+    source: str,
+    out: IO[bytes],
+    scores: bool,
+    threads: int | None,
+    serving: Mapping[str, Any] | None,
+) -> None:
     names = np.array(model.labels, dtype=object)
     with Progress("rows") as progress:
-        for block in blocks(model, source, unlabelled=True, threads=threads):
+        for block in blocks(model, source, unlabelled=True, threads=threads, serving=serving):
             p = model.scores(block.rows, threads=threads or cores())
             labels = names[codes_of(p)].tolist()
             lines = _with_scores(labels, p) if scores else labels

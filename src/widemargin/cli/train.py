@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +12,10 @@ import numpy as np
 
 from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.cli.clock import since_start
+from widemargin.cli.loading import Loading, load
 from widemargin.cli.output import Progress, put_json
 from widemargin.data.dataset import Dataset
-from widemargin.data.dataset import open as open_data
 from widemargin.data.labels import as_numbers
-from widemargin.data.parser import ZeroBased
 from widemargin.data.rows import read_only
 from widemargin.data.samples import Samples, make_samples
 from widemargin.errors import InputError
@@ -48,6 +48,8 @@ class Training(NamedTuple):
     zero_based: bool | None = None
     intercept: bool = True
     json: bool = False
+    test_share: float | None = None
+    reading: Mapping[str, Any] | None = None  # options for text and tables, by name
 
 
 class Timed(NamedTuple):
@@ -62,8 +64,7 @@ def train(asked: Training) -> int:
     _check(asked)
     threads = asked.n_jobs or cores()
     began = time.perf_counter()
-    data = load(asked.data, asked, asked.n_features, threads)
-    test = load(asked.test, asked, data.n_features, threads) if asked.test else None
+    data, test = load(_loading(asked, threads))
     samples = samples_of(data, asked.class_weight)
     loaded = time.perf_counter()
     n = data.n_samples
@@ -102,9 +103,17 @@ def _check(asked: Training) -> None:
         )
 
 
-def load(source: str, asked: Training, n_features: int | None, threads: int) -> Dataset:
-    base: ZeroBased = "auto" if asked.zero_based is None else asked.zero_based
-    return open_data(source, zero_based=base, n_features=n_features, threads=threads)
+def _loading(asked: Training, threads: int) -> Loading:
+    return Loading(
+        asked.data,
+        asked.test,
+        asked.test_share,
+        asked.seed,
+        asked.n_features,
+        asked.zero_based,
+        asked.reading,
+        threads,
+    )
 
 
 def samples_of(data: Dataset, class_weight: str | None) -> Samples:
@@ -174,6 +183,7 @@ def _model(
         solver=solver,
         certificate=fitted.certificate._asdict(),
         training=report,
+        features=data.features,
     )
 
 

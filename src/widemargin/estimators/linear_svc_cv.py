@@ -18,7 +18,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from widemargin.data.rows import Array, Rows, n_features
+from widemargin.data.rows import Array, n_features
 from widemargin.data.samples import Samples
 from widemargin.estimators._common import checked_rows, generator, keep_fit, samples_of
 from widemargin.estimators._proba import dual_sigmoids, has_sigmoids, log_proba_of, proba_of
@@ -35,6 +35,7 @@ from widemargin.run.tuning import (
     standard_error,
     tune,
 )
+from widemargin.run.tuning_newton import tune_by_newton
 from widemargin.scores import codes_of
 from widemargin.threads import cores
 
@@ -164,17 +165,7 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         rows, X, y = checked_rows(self, X, y, reset=True)
         samples, self.classes_ = samples_of(rows, y, sample_weight, X, self.class_weight)
         folds = folds_of(self.cv, X, y, groups, samples)
-        points = tune(
-            Objective(LOSSES[self.loss], 1.0, fit_intercept=bool(self.fit_intercept)),
-            samples,
-            folds,
-            self.Cs_,
-            judge_of(self, X, y, samples, folds),
-            rng=generator(self.random_state),
-            effort=Effort(float(self.cv_tol), epochs_of(self, rows), int(self.max_iter)),
-            threads=threads_of(self.n_jobs),
-            progress=self._report if self.verbose else None,
-        )
+        points = curve(self, X, y, samples, folds)
         keep_curve(self, points)
         if self.refit:
             refit(self, samples)
@@ -223,9 +214,21 @@ def threads_of(n_jobs: int | None) -> int:
     return max(1, n_jobs if n_jobs > 0 else cores() + 1 + n_jobs)
 
 
-def epochs_of(est: Any, rows: Rows) -> int | None:
-    """With few features unfinished duals give wild weights, and finishing them is cheap."""
-    return None if n_features(rows) <= FEW_FEATURES else est.cv_epochs
+def curve(est: Any, X: Any, y: Any, samples: Samples, folds: list[Fold]) -> list[Point]:
+    """The score of every C and fold. With few features unfinished duals give wild weights, so
+    there Newton's fits take their place, or all duals are finished."""
+    few = n_features(samples.rows) <= FEW_FEATURES
+    objective = Objective(LOSSES[est.loss], 1.0, fit_intercept=bool(est.fit_intercept))
+    judge, most = judge_of(est, X, y, samples, folds), int(est.max_iter)
+    common: dict[str, Any] = {
+        "threads": threads_of(est.n_jobs),
+        "progress": est._report if est.verbose else None,
+    }
+    if few and est.loss == "squared_hinge":
+        return tune_by_newton(objective, samples, folds, est.Cs_, judge, max_epochs=most, **common)
+    effort = Effort(float(est.cv_tol), None if few else est.cv_epochs, most)
+    rng = generator(est.random_state)
+    return tune(objective, samples, folds, est.Cs_, judge, rng=rng, effort=effort, **common)
 
 
 def folds_of(cv: Any, X: Any, y: Any, groups: Any, samples: Samples) -> list[Fold]:
@@ -289,6 +292,15 @@ def keep_curve(est: Any, points: list[Point]) -> None:
     est.gaps_ = np.stack([point.gaps for point in points])
     est.best_index_ = best_index(points, est.rule)
     est.C_ = float(est.Cs_[est.best_index_])
+    worst = float(est.gaps_[est.best_index_].max())
+    if worst > est.cv_tol:
+        warnings.warn(
+            f"The folds of LinearSVCCV with C={est.C_:g} stopped at max_iter={est.max_iter} with "
+            f"a relative duality gap of {worst:.2g}, cv_tol={est.cv_tol:g}. Raise one of them, "
+            "scale the features, or leave out large C.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def refit(est: Any, samples: Samples) -> None:

@@ -14,6 +14,7 @@ from widemargin.data.rows import Array, n_rows
 from widemargin.data.samples import Samples, n_columns
 from widemargin.objective import Objective
 from widemargin.run.tuning import Effort, Fold, Held, tune
+from widemargin.run.tuning_newton import masked
 from widemargin.scores import scores
 
 FOLDS = 5
@@ -74,9 +75,7 @@ def fitted_cross_scores(
     """(n, K) scores by any solver, a fit for each fold on samples whose held-out rows weigh 0."""
     found = np.full((n_rows(samples.rows), n_columns(samples)), np.nan)
     for fold in folds:
-        weight = np.zeros(len(samples.codes))
-        weight[fold.train] = samples.weight[fold.train]
-        W, b = fit(samples._replace(weight=weight))
+        W, b = fit(samples._replace(weight=masked(samples.weight, fold.train)))
         found[fold.held] = scores(samples.rows, W, b, threads)[fold.held]
     return found
 

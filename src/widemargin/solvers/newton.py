@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import kernel
-from widemargin.data.rows import Array, Rows, axpy, dot, n_features, n_rows, row, take_rows
+from widemargin.data.rows import Array, Rows, dot, n_rows, row
 from widemargin.data.samples import Samples, n_columns, share, sign
 from widemargin.objective import Objective, column, zero_weights
+from widemargin.solvers.moments import moments
 
-CHUNK = 2048  # rows made dense at a time
 SEARCH_STEPS = 50  # halvings of the line search's bracket
 
 
@@ -42,7 +42,7 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class FiniteNewton:
-    """min_w,b  ½‖w‖² + Σ cᵢ max(0, 1 − yᵢ(wᵀxᵢ + b))²; costs O(n d²) a step."""
+    """min_w,b  ½‖w‖² + Σ cᵢ max(0, 1 − yᵢ(wᵀxᵢ + b))²; costs O(n d²) a step, less if sparse."""
 
     def init(self, objective: Objective, samples: Samples) -> NewtonState:
         W, b = zero_weights(samples)
@@ -96,34 +96,12 @@ def scores(rows: Any, w: Array, b: float, n: int) -> Array:
 
 def solve_inside(rows: Rows, side: Side, inside: Array, size: int, fit_intercept: bool) -> Array:
     """The minimiser of f's quadratic on the samples `inside`."""
-    H, g = np.zeros((size, size)), np.zeros(size)
-    for start in range(0, len(side.y), CHUNK):
-        stop = min(start + CHUNK, len(side.y))
-        Z = dense_chunk(rows, start, stop, inside[start:stop], fit_intercept)
-        c, y = 2.0 * side.c[start:stop][inside[start:stop]], side.y[start:stop][inside[start:stop]]
-        H += Z.T @ (c[:, None] * Z)
-        g += Z.T @ (c * y)
+    c = 2.0 * np.where(inside, side.c, 0.0)
+    H, g = moments(rows, c, c * side.y, fit_intercept)
     H[np.arange(size - 1), np.arange(size - 1)] += 1.0
     if H[-1, -1] == 0.0:  # no intercept, or nobody inside: it stays 0
         H[-1, -1] = 1.0
     return np.linalg.solve(H, g)
-
-
-def dense_chunk(rows: Rows, start: int, stop: int, mask: Array, fit_intercept: bool) -> Array:
-    """(x, 1) of the rows start … stop − 1 where mask holds, dense, float64."""
-    Z = np.zeros((int(mask.sum()), n_features(rows) + 1))
-    spread(take_rows(rows, start, stop), mask, Z)
-    Z[:, -1] = 1.0 if fit_intercept else 0.0
-    return Z
-
-
-@kernel
-def spread(rows: Any, mask: Array, Z: Array) -> None:
-    at = 0
-    for i in range(mask.size):
-        if mask[i]:
-            axpy(1.0, row(rows, i), Z[at, :-1])
-            at += 1
 
 
 def search(side: Side, v: Array, target: Array, p: Array, q: Array) -> float:
