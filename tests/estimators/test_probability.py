@@ -107,7 +107,7 @@ def test_another_epoch_drops_them(data):
 
 def test_a_class_of_one_is_refused(data):
     X, y = data
-    with pytest.raises(ValueError, match="two samples at least, got 1"):
+    with pytest.raises(ValueError, match="two samples of every class at least, got 1"):
         LinearSVC(probability=True).fit(X[:21], ["a"] * 20 + ["b"])
 
 

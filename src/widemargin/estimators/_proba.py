@@ -10,11 +10,18 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from widemargin.calibration import Sigmoid, fit_sigmoids, log_probabilities, probabilities
-from widemargin.data.rows import Array
+from widemargin.data.rows import Array, n_features
 from widemargin.data.samples import Samples
 from widemargin.estimators._common import generator
+from widemargin.losses import SquaredHinge
 from widemargin.objective import Objective
-from widemargin.run.cross_scores import deal_folds, dual_cross_scores, sigmoids_of
+from widemargin.run.cross_scores import (
+    deal_folds,
+    dual_cross_scores,
+    fitted_cross_scores,
+    sigmoids_of,
+)
+from widemargin.run.path import FEW_FEATURES, newton_path
 
 
 def has_sigmoids(est: Any) -> bool:
@@ -28,16 +35,19 @@ def has_sigmoids(est: Any) -> bool:
 
 
 def dual_sigmoids(est: Any, objective: Objective, samples: Samples) -> tuple[Sigmoid, ...]:
-    """Sigmoids of a classifier that the dual solver can fit, all folds in one walk."""
-    rng = generator(est.random_state)
-    found = dual_cross_scores(
-        objective,
-        samples,
-        deal_folds(samples.codes, rng),
-        tol=float(est.tol),
-        max_epochs=max(int(est.max_iter), 1),
-        rng=rng,
-    )
+    """Sigmoids of a classifier that the dual solver can fit, all folds in one walk; where there
+    are few features, of Newton's fits if there can be."""
+    rng, most = generator(est.random_state), max(int(est.max_iter), 1)
+    folds = deal_folds(samples.codes, rng)
+    if n_features(samples.rows) <= FEW_FEATURES and isinstance(objective.loss, SquaredHinge):
+
+        def weights(part: Samples) -> tuple[Array, Array]:
+            (fitted,) = newton_path(objective, part, [objective.C], tol=est.tol, max_epochs=most)
+            return fitted.W, fitted.b
+
+        return sigmoids_of(samples, fitted_cross_scores(samples, folds, weights))
+    tol = float(est.tol)
+    found = dual_cross_scores(objective, samples, folds, tol=tol, max_epochs=most, rng=rng)
     return sigmoids_of(samples, found)
 
 

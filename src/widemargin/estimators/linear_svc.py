@@ -26,10 +26,10 @@ from widemargin.losses import Hinge, Loss, SquaredHinge
 from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, Penalty
 from widemargin.run.fit import Fitted, fit_dual, fit_newton, fit_primal_cd
+from widemargin.run.path import FEW_FEATURES
 from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.prox_newton import ProximalNewton
 
-FEW_FEATURES = 256  # up to here Newton's d × d systems beat coordinate steps
 LOSSES: dict[str, Loss] = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
 PENALTIES: dict[str, Penalty] = {"l1": L1(), "l2": L2()}
 

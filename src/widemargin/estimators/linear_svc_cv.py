@@ -22,9 +22,11 @@ from widemargin.data.rows import Array, n_features
 from widemargin.data.samples import Samples
 from widemargin.estimators._common import checked_rows, generator, keep_fit, samples_of
 from widemargin.estimators._proba import dual_sigmoids, has_sigmoids, log_proba_of, proba_of
-from widemargin.estimators.linear_svc import FEW_FEATURES, LOSSES, LinearSVC
+from widemargin.estimators.linear_svc import LOSSES, LinearSVC
 from widemargin.estimators.path import checked_Cs
 from widemargin.objective import Objective
+from widemargin.run.judging import judge_by
+from widemargin.run.path import FEW_FEATURES
 from widemargin.run.tuning import (
     Effort,
     Fold,
@@ -36,7 +38,6 @@ from widemargin.run.tuning import (
     tune,
 )
 from widemargin.run.tuning_newton import tune_by_newton
-from widemargin.scores import codes_of
 from widemargin.threads import cores
 
 RULES = ("best", "one_standard_error")
@@ -250,7 +251,7 @@ def folds_of(cv: Any, X: Any, y: Any, groups: Any, samples: Samples) -> list[Fol
 def judge_of(est: Any, X: Any, y: Any, samples: Samples, folds: list[Fold]) -> Judge:
     """The score of every fold: accuracy from the scores at hand, or any scorer's."""
     if est.scoring is None:
-        return accuracy_of(samples, folds)
+        return judge_by("accuracy", samples, folds, len(est.classes_))
     scorer: Callable[..., float] = check_scoring(LinearSVC(), est.scoring)
 
     def judge(held: Held) -> Array:
@@ -265,21 +266,6 @@ def judge_of(est: Any, X: Any, y: Any, samples: Samples, folds: list[Fold]) -> J
         if not np.isfinite(found).all():
             raise ValueError(f"scoring={est.scoring!r} gave {found} at C={held.C:g}: no numbers.")
         return np.array(found, np.float64)
-
-    return judge
-
-
-def accuracy_of(samples: Samples, folds: list[Fold]) -> Judge:
-    """The weight of the rows held out that get their class, over all of it; 0 where there is
-    none."""
-
-    def judge(held: Held) -> Array:
-        found = []
-        for f, fold in enumerate(folds):
-            right = codes_of(held.decisions(f)) == samples.codes[fold.held]
-            weight = samples.weight[fold.held]
-            found.append(float(weight @ right) / (float(weight.sum()) or 1.0))
-        return np.array(found)
 
     return judge
 

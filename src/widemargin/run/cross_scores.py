@@ -31,9 +31,9 @@ def deal_folds(codes: Array, rng: np.random.Generator, count: int = FOLDS) -> li
     least = int(sizes[sizes > 0].min())
     if least < 2:
         raise ValueError(
-            "Probabilities need cross-validated scores, so every class needs two samples at "
-            f"least, got {least} of class number {int(np.flatnonzero(sizes == least)[0])}. "
-            "Add samples of it, or do without probabilities."
+            "A cross-validation needs two samples of every class at least, got "
+            f"{least} of class number {int(np.flatnonzero(sizes == least)[0])}. Add samples of it, "
+            "or leave the class out."
         )
     shuffled = rng.permutation(len(codes))
     ranked = shuffled[np.argsort(codes[shuffled], kind="stable")]
