@@ -71,3 +71,20 @@ def take_samples(samples: Samples, start: int, stop: int) -> Samples:
         codes=samples.codes[start:stop],
         weight=samples.weight[start:stop],
     )
+
+
+def take_columns(samples: Samples, start: int, stop: int) -> Samples:
+    """Columns start..stop-1, sharing memory: column k of them is column start + k of `samples`."""
+    return samples._replace(
+        first=samples.first + start, factor=samples.factor[:, start:stop].copy()
+    )
+
+
+def one_label(
+    rows: Rows, positive: Array, weight: Array | None = None, sides: Array | None = None
+) -> Samples:
+    """Samples of one column, positive (n,) telling its side; `sides` weighs negative, positive.
+
+    A side may be empty: labels of a multi-label problem are columns of their own.
+    """
+    return make_samples(rows, positive, 2, weight, sides)
