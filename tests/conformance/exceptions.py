@@ -26,7 +26,4 @@ EXCEPTIONS: dict[str, str] = {
 }
 
 # Cases of what is not built yet.
-LATER: dict[str, str] = {
-    "test_svm::test_linearsvc_crammer_singer[42]": "multi_class='crammer_singer'",
-    "test_svm::test_crammer_singer_binary[42]": "multi_class='crammer_singer'",
-}
+LATER: dict[str, str] = {}
