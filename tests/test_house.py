@@ -29,6 +29,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "losses": 1,
     "data": 1,
     "_jit": 0,
+    "calibration": 0,
     "files": 0,
     "threads": 0,
     "errors": -1,

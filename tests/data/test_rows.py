@@ -206,7 +206,7 @@ def test_read_only_memory_maps_stay_maps(tmp_path):
 def test_block_order_is_a_permutation(n, block):
     order = block_order(n, block, np.random.default_rng(8))
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
-    assert order.dtype == np.int64
+    assert order.dtype == np.uint32
 
 
 def test_block_order_walks_in_order_inside_a_block_and_jumps_between():

@@ -87,21 +87,27 @@ def take_rows(rows: Rows, start: int, stop: int) -> Rows:
     return rows._replace(indptr=rows.indptr[start : stop + 1])
 
 
-def block_order(n: int, block: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def order_type(n: int) -> type[np.uint32] | type[np.int64]:
+    """What a position among n rows is held in: orders are read beside the rows."""
+    return np.uint32 if n <= 2**32 else np.int64
+
+
+def block_order(n: int, block: int, rng: np.random.Generator) -> Array:
     """A permutation of 0..n-1 that shuffles blocks of rows and walks in order inside a block.
 
     A walk in memory order is what the prefetcher can follow; a fully random order of rows is
     several times slower on data larger than the cache. block = 1 is the full shuffle.
     """
     if block <= 1:
-        return rng.permutation(n)
-    blocks = rng.permutation(-(-n // block))
-    order = (blocks[:, None] * block + np.arange(block)).ravel()
+        return rng.permutation(n).astype(order_type(n))
+    blocks, kind = rng.permutation(-(-n // block)), order_type(n)
+    starts: Array = (blocks * block).astype(kind)
+    flat: Array = np.add.outer(starts, np.arange(block, dtype=kind)).reshape(-1)
     short = -n % block  # what the last block lacks
-    if short == 0:
-        return order
-    end = (int(np.flatnonzero(blocks == len(blocks) - 1)[0]) + 1) * block
-    return np.concatenate([order[: end - short], order[end:]])
+    if short:
+        end = (int(np.flatnonzero(blocks == len(blocks) - 1)[0]) + 1) * block
+        flat[end - short : -short] = flat[end:].copy()
+    return flat[:n]
 
 
 # -- one row -------------------------------------------------------------------------------

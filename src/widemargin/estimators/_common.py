@@ -15,6 +15,8 @@ from widemargin.data.rows import Array, Dense, Rows, Sparse, as_rows
 from widemargin.data.samples import Samples, make_samples
 from widemargin.run.fit import Fitted
 
+PIECE = 65536  # labels looked at in one go
+
 
 def checked_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, Any, Array]:
     """(rows, X as checked, y as checked); nothing is copied that is numeric CSR or an array."""
@@ -28,7 +30,8 @@ def checked_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, 
         accept_large_sparse=True,
         dtype=[np.float64, np.float32],
     )
-    check_classification_targets(y)
+    if y.ndim != 1 or y.dtype.kind not in "iub":  # whole numbers are classes: spares a sort
+        check_classification_targets(y)
     return checked_sparse(X), X, y
 
 
@@ -116,16 +119,27 @@ def samples_of(
 
 def classes_and_codes(y: Array) -> tuple[Array, Array]:
     """np.unique(y, return_inverse=True), without a sort where labels are few small integers."""
-    if y.dtype.kind in "iub" and y.size:
+    if y.dtype.kind in "iub" and y.size and y.dtype != np.uint64:
         low, high = int(y.min()), int(y.max())
         if high - low < 65536:
-            counts = np.bincount((y - low).astype(np.int64, copy=False))
-            present = np.flatnonzero(counts)
-            table = np.zeros(len(counts), np.int32)
-            table[present] = np.arange(len(present), dtype=np.int32)
-            return (present + low).astype(y.dtype), table[(y - low).astype(np.int64, copy=False)]
+            return _counted(y, low, high)
     classes, codes = np.unique(y, return_inverse=True)
     return classes, codes.astype(np.int32)
+
+
+def _counted(y: Array, low: int, high: int) -> tuple[Array, Array]:
+    """Classes and codes of whole numbers low … high, piece by piece: fresh memory is dear."""
+    pieces = [slice(start, start + PIECE) for start in range(0, y.size, PIECE)]
+    counts = np.zeros(high - low + 1, np.int64)
+    for piece in pieces:
+        counts += np.bincount(y[piece].astype(np.int64) - low, minlength=counts.size)
+    present = np.flatnonzero(counts)
+    table = np.zeros(counts.size, np.int32)
+    table[present] = np.arange(present.size, dtype=np.int32)
+    codes = np.empty(y.size, np.int32)
+    for piece in pieces:
+        codes[piece] = table[y[piece].astype(np.int64) - low]
+    return (present + low).astype(y.dtype), codes
 
 
 def generator(random_state: Any) -> np.random.Generator:

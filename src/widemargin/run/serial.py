@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from widemargin.data.rows import block_order, n_nonzeros, n_rows
+from widemargin.data.rows import Array, block_order, n_nonzeros, n_rows, order_type
 from widemargin.data.samples import Samples
 from widemargin.objective import Objective
 
@@ -23,9 +22,7 @@ class Solver(Protocol[S]):
 
     def init(self, objective: Objective, samples: Samples) -> S: ...
 
-    def epoch(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: S
-    ) -> S: ...
+    def epoch(self, objective: Objective, samples: Samples, order: Array, state: S) -> S: ...
 
 
 def serial(
@@ -36,7 +33,7 @@ def serial(
     *,
     start: S | None = None,
     shuffle: bool = True,
-    among: NDArray[np.int64] | None = None,
+    among: Array | None = None,
 ) -> Iterator[S]:
     """Yield the state after each epoch; the caller decides when to stop.
 
@@ -48,7 +45,7 @@ def serial(
     block = min(LARGEST_BLOCK, n // FEWEST_BLOCKS) if far else 1
     state = solver.init(objective, samples) if start is None else start
     while True:
-        order = block_order(n, block, rng) if shuffle else np.arange(n)
+        order = block_order(n, block, rng) if shuffle else np.arange(n, dtype=order_type(n))
         order = order if among is None else among[order]
         state = solver.epoch(objective, samples, order, state)
         yield state

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from widemargin._jit import kernel
 from widemargin.data.columns import axpys, dots
@@ -137,7 +136,7 @@ class Asgd:
         return averaged_state(first_state(samples))
 
     def epoch(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: AveragedState
+        self, objective: Objective, samples: Samples, order: Array, state: AveragedState
     ) -> AveragedState:
         lam = stated_lam(self.lam, objective, samples)
         step = make_step(lam, objective.penalty, self.intercept_decay * objective.fit_intercept)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from widemargin._jit import kernel
 from widemargin.data.columns import axpys, dots
@@ -98,7 +97,7 @@ class Batch:
         return batch_state(first_state(samples))
 
     def epoch(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: BatchState
+        self, objective: Objective, samples: Samples, order: Array, state: BatchState
     ) -> BatchState:
         now = copied(state)
         G, h = np.empty_like(now.walk), np.empty_like(now.b)

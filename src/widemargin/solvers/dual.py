@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from widemargin.data.rows import Array, n_rows
 from widemargin.data.samples import Samples, n_columns
@@ -96,19 +95,19 @@ class DualCoordinateDescent:
         )
 
     def epoch(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: DualState
+        self, objective: Objective, samples: Samples, order: Array, state: DualState
     ) -> DualState:
         if np.isinf(state.gain) and len(order) >= FEW_ROWS:
             return self._first_epoch(objective, samples, order, state)
-        gain, kept = 0.0, order[state.keep[order]]
-        for part in np.array_split(kept, PARTS):
-            state = self._walk(objective, samples, part, state)
-            gain += state.gain
-        visited = state.visited + len(kept)
+        gain, visited = 0.0, state.visited
+        for part in np.array_split(order, PARTS):
+            kept = part[state.keep[part]]
+            state = self._walk(objective, samples, kept, state)
+            gain, visited = gain + state.gain, visited + len(kept)
         return state._replace(gain=gain, epochs=state.epochs + 1, visited=visited)
 
     def _walk(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: DualState
+        self, objective: Objective, samples: Samples, order: Array, state: DualState
     ) -> DualState:
         scores, moves = np.empty_like(state.b), np.empty_like(state.b)
         gain, slope = dual_epoch(objective, samples, order, state, scores, moves)
@@ -118,7 +117,7 @@ class DualCoordinateDescent:
         return state._replace(gain=gain, slack=slack)
 
     def _first_epoch(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: DualState
+        self, objective: Objective, samples: Samples, order: Array, state: DualState
     ) -> DualState:
         n = len(order)
         edges = np.geomspace(FIRST_CHUNK * n, n, CHUNKS).astype(np.int64)

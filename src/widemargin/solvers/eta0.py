@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from widemargin.data.rows import Dense, Rows, Sparse, as_read_only, n_rows
+from widemargin.data.rows import Dense, Rows, Sparse, as_read_only, n_rows, order_type
 from widemargin.data.samples import Samples
 from widemargin.errors import Diverged
 from widemargin.objective import Objective, primal
@@ -33,7 +33,8 @@ def trial_eta0(
     part = subsample(samples, rng)
     n = n_rows(part.rows)
     small = objective._replace(C=1.0 / (lam * n)) if lam > 0.0 else objective
-    order = np.resize(np.arange(n), max(n, TRIAL_ROWS))  # small data are passed over again
+    once = np.arange(n, dtype=order_type(n))
+    order = np.resize(once, max(n, TRIAL_ROWS))  # small data are passed over again
 
     def after(eta0: float) -> float:
         trial = replace(solver, schedule=solver.schedule._replace(eta0=eta0), lam=lam, clip=True)

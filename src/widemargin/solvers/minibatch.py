@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from widemargin._jit import kernel
 from widemargin.data.columns import axpys, dots
-from widemargin.data.rows import row
+from widemargin.data.rows import Array, row
 from widemargin.data.samples import Samples, share, sign
 from widemargin.losses import value
 from widemargin.objective import Objective
@@ -98,9 +97,7 @@ class Minibatch:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}. Raise it.")
         return first_state(samples)
 
-    def epoch(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: State
-    ) -> State:
+    def epoch(self, objective: Objective, samples: Samples, order: Array, state: State) -> State:
         lam = stated_lam(self.lam, objective, samples)
         step = make_step(lam, objective.penalty, self.intercept_decay * objective.fit_intercept)
         if not self.clip:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from widemargin._jit import kernel
 from widemargin.data.columns import axpys, dots
@@ -88,7 +87,7 @@ class Perceptron:
         self,
         objective: Objective,
         samples: Samples,
-        order: NDArray[np.int64],
+        order: Array,
         state: PerceptronState,
     ) -> PerceptronState:
         after = copied(state)

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from widemargin._jit import compiled_as, jitable, kernel
 from widemargin.data.rows import Array, Dense, Rows, Sparse, entry, n_entries, n_features, row
@@ -92,7 +91,7 @@ class PrimalCoordinateDescent:
         self,
         objective: Objective,
         samples: Samples,
-        order: NDArray[np.int64],
+        order: Array,
         state: CoordinateState,
     ) -> CoordinateState:
         """One pass over the features in `order`, then the intercept; in place."""

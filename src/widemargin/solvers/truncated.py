@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from widemargin._jit import compiled_as, kernel
 from widemargin.data.columns import axpys, dots
@@ -152,7 +151,7 @@ class Truncated:
         self,
         objective: Objective,
         samples: Samples,
-        order: NDArray[np.int64],
+        order: Array,
         state: TruncatedState,
     ) -> TruncatedState:
         lam = stated_lam(self.lam, objective, samples)
