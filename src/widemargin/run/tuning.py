@@ -211,9 +211,7 @@ def fold_gaps(groups: Sequence[Group], F: int) -> Array:
 
 def held_at(C: float, K: int, folds: Sequence[Fold], groups: Sequence[Group]) -> Held:
     """The scores of the rows held out, which the last look took, and the weights of each fold."""
-    place = {
-        column: (group, lane) for group in groups for lane, column in enumerate(group.columns)
-    }
+    place = {column: (group, lane) for group in groups for lane, column in enumerate(group.columns)}
 
     def decisions(f: int) -> Array:
         out = np.empty((len(folds[f].held), K))
