@@ -12,8 +12,10 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Model": "widemargin.model",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
+    "explain": "widemargin.explanation",
     "load": "widemargin.model_file",
-    "open": "widemargin.data.dataset",
+    "open": "widemargin.opening",
+    "report": "widemargin.reports.api",
     "save": "widemargin.model_file",
 }
 

@@ -11,7 +11,8 @@ from widemargin.losses import SquaredHinge
 from widemargin.objective import Objective, column
 from widemargin.penalties import L2
 from widemargin.run.fit import fit_newton
-from widemargin.solvers.newton import CHUNK, FiniteNewton, Side, column_side, search, solve_inside
+from widemargin.solvers.moments import CHUNK
+from widemargin.solvers.newton import FiniteNewton, Side, column_side, search, solve_inside
 
 LOSS = SquaredHinge()
 

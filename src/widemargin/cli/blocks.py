@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from widemargin.data.formats import by_name
 from widemargin.data.rows import Rows, read_only, take_rows
 from widemargin.data.store import is_store
 from widemargin.data.svmlight import read_blocks
+from widemargin.errors import InputError
 from widemargin.model import Model
+from widemargin.threads import cores
 
 BLOCK_BYTES = 1 << 24  # of text
 BLOCK_ROWS = 1 << 15  # of a store
@@ -23,8 +26,22 @@ class Block(NamedTuple):
     label_names: tuple[str, ...]
 
 
-def blocks(model: Model, source: str, *, unlabelled: bool, threads: int | None) -> Iterator[Block]:
-    """Consecutive rows with the model's number of features; a feature beyond it is an error."""
+def blocks(
+    model: Model,
+    source: str,
+    *,
+    unlabelled: bool,
+    threads: int | None,
+    serving: Mapping[str, Any] | None = None,
+) -> Iterator[Block]:
+    """Consecutive rows with the model's number of features; a feature beyond it is an error.
+
+    A model of text or tables reads documents or records, `serving` by what is said of them.
+    """
+    if model.features is not None:
+        yield from _of_records(model, source, serving or {}, unlabelled, threads or cores())
+        return
+    _refuse_records(source, serving)
     if is_store(source):
         yield from _of_store(model, source)
         return
@@ -47,3 +64,29 @@ def _of_store(model: Model, source: str) -> Iterator[Block]:
         stop = min(start + BLOCK_ROWS, data.n_samples)
         rows = take_rows(read_only(data.rows), start, stop)
         yield Block(rows, data.codes[start:stop], data.label_names)
+
+
+def _of_records(
+    model: Model, source: str, said: Mapping[str, Any], unlabelled: bool, workers: int
+) -> Iterator[Block]:
+    from widemargin.features.serving import Serving, serve
+
+    if is_store(source):
+        raise InputError(
+            f"{source}: found a packed store, but the model takes raw documents or records with "
+            f"the columns {', '.join(map(repr, sorted(model.features.columns)))}; give these."
+        )
+    how = Serving(**said)
+    for block in serve(model.features, source, how, unlabelled=unlabelled, workers=workers):
+        yield Block(read_only(block.rows), block.codes, block.label_names)
+
+
+def _refuse_records(source: str, said: Mapping[str, Any] | None) -> None:
+    """What a model of numbered features cannot take, said before it looks like broken svmlight."""
+    kind = by_name(source)
+    if kind or said:
+        raise InputError(
+            f"{source}: found {kind or 'options for text and tables'}, but the model takes the "
+            "numbered features of svmlight text; accepted: svmlight text or a packed store; train "
+            "on the text or table itself, with --text or --label."
+        )

@@ -15,7 +15,8 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="svmlight text, plain or gz, bz2, xz, zst; '-' for stdin; or a packed store.",
+        help="svmlight text, plain or gz, bz2, xz, zst; '-' for stdin; a packed store; or text "
+        "and tables: jsonl, json, csv, tsv, parquet, a folder of files by class.",
     ),
 ]
 ModelFile = Annotated[
@@ -29,6 +30,10 @@ Base = Annotated[
         show_default="0-based if an index 0 appears",
         help="How features are counted in svmlight text.",
     ),
+]
+Page = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(metavar="FILE.html", help="Also write one self-contained page about it."),
 ]
 Threads = Annotated[
     Optional[int],  # noqa: UP045

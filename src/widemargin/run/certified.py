@@ -36,6 +36,7 @@ class Step(NamedTuple):
     seconds: float
     certificate: Certificate | None
     solved: bool
+    dual: float = float("nan")  # D(α): proved by a certificate, else the last plus what it rose
 
 
 def certified(
@@ -65,6 +66,6 @@ def certified(
             solved = not state.live.any()
             ratio = certificate.gap / state.gain if state.gain > 0.0 else ratio
             since, value = 0, certificate.dual
-        yield Step(state, epoch, time.perf_counter() - began, certificate, solved)
+        yield Step(state, epoch, time.perf_counter() - began, certificate, solved, value)
         if solved or epoch >= max_epochs:
             return

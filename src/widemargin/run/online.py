@@ -10,9 +10,17 @@ import numpy as np
 
 from widemargin.data.samples import Samples
 from widemargin.objective import Objective
+from widemargin.penalties import penalty_value
 from widemargin.run.evaluation import evaluate
 from widemargin.run.fit import Fitted, Progress, Row, history_row
 from widemargin.run.serial import Solver, serial
+
+
+def met(objective: Objective, state: Any) -> float:
+    """The objective with the losses as the last epoch met them; no pass over the data."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        penalty = penalty_value(objective.penalty, state.W.ravel())  # a sum over all entries
+        return penalty + objective.C * float(state.loss_sum.sum())
 
 
 def fit_online(
@@ -30,7 +38,8 @@ def fit_online(
     """Epochs of a primal solver, then the certificate of the weights that it ends with.
 
     With `tol`, a certificate is taken after every epoch (outside the seconds of the history),
-    and the fit ends once its relative gap is at most tol. `settled` tells from a state that
+    and the fit ends once its relative gap is at most tol. Between certificates the history has the
+    objective with the losses as the epoch met them. `settled` tells from a state that
     further epochs would change nothing.
     """
     history: list[Row] = []
@@ -41,7 +50,10 @@ def fit_online(
         seen = None
         if done or tol is not None:
             seen = evaluate(objective, samples, state.W, state.b, threads=threads)
-        history.append(history_row(epoch, seconds, seen.certificate if seen else None))
+        if seen is None:
+            history.append(history_row(epoch, seconds, None, objective=met(objective, state)))
+        else:
+            history.append(history_row(epoch, seconds, seen.certificate))
         if progress is not None:
             progress(history[-1])
         close = seen is not None and seen.certificate.relative_gap <= (tol or 0.0)

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import kernel
-from widemargin.data.rows import Array, Rows, axpy, dot, n_features, n_rows, row, take_rows
+from widemargin.data.rows import Array, Rows, dot, n_rows, row
 from widemargin.data.samples import Samples, n_columns, share, sign
 from widemargin.objective import Objective, column, zero_weights
+from widemargin.solvers.moments import moments
 
-CHUNK = 2048  # rows made dense at a time
 SEARCH_STEPS = 50  # halvings of the line search's bracket
 
 
@@ -31,6 +31,7 @@ class NewtonState(NamedTuple):
     W: Array  # (d,) or (d, K)
     b: Array  # (K,)
     live: Array  # (K,) bool: columns whose set A changed in the last step
+    f: Array | None = None  # (K,) objective of each, where the step had the scores at hand
 
 
 class Side(NamedTuple):
@@ -42,21 +43,23 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class FiniteNewton:
-    """min_w,b  ½‖w‖² + Σ cᵢ max(0, 1 − yᵢ(wᵀxᵢ + b))²; costs O(n d²) a step."""
+    """min_w,b  ½‖w‖² + Σ cᵢ max(0, 1 − yᵢ(wᵀxᵢ + b))²; costs O(n d²) a step, less if sparse."""
 
     def init(self, objective: Objective, samples: Samples) -> NewtonState:
         W, b = zero_weights(samples)
-        return NewtonState(W, b, np.ones(n_columns(samples), np.bool_))
+        K = n_columns(samples)
+        return NewtonState(W, b, np.ones(K, np.bool_), np.full(K, np.nan))
 
     def step(self, objective: Objective, samples: Samples, state: NewtonState) -> NewtonState:
         """One Newton step of every column that is not yet solved."""
-        W, b, live = state.W.copy(), state.b.copy(), state.live.copy()
+        assert state.f is not None, "the first state has room for it"
+        W, b, live, f = state.W.copy(), state.b.copy(), state.live.copy(), state.f.copy()
         for k in map(int, np.flatnonzero(live)):
             side = Side(*column_side(objective.C, samples, k))
             v = np.append(column(W, k), b[k])
-            v, live[k] = newton_step(samples.rows, side, v, objective.fit_intercept)
+            v, live[k], f[k] = newton_step(samples.rows, side, v, objective.fit_intercept)
             column(W, k)[:], b[k] = v[:-1], v[-1]
-        return NewtonState(W, b, live)
+        return NewtonState(W, b, live, f)
 
 
 @kernel
@@ -68,16 +71,23 @@ def column_side(C: float, samples: Any, k: int) -> Any:
     return y, c
 
 
-def newton_step(rows: Rows, side: Side, v: Array, fit_intercept: bool) -> tuple[Array, bool]:
-    """(the next v, whether the set A changed on the way)."""
+def newton_step(rows: Rows, side: Side, v: Array, fit_intercept: bool) -> tuple[Array, bool, float]:
+    """(the next v, whether the set A changed on the way, f of the next v)."""
     p = scores_of(rows, v)
     inside = (side.y * p < 1.0) & (side.c > 0.0)
     target = solve_inside(rows, side, inside, v.size, fit_intercept)
     q = scores_of(rows, target)
     if np.array_equal(inside, (side.y * q < 1.0) & (side.c > 0.0)):
-        return target, False
+        return target, False, value_at(side, target, q)
     t = search(side, v, target, p, q)
-    return v + t * (target - v), t > 0.0
+    after = v + t * (target - v)
+    return after, t > 0.0, value_at(side, after, p + t * (q - p))
+
+
+def value_at(side: Side, v: Array, p: Array) -> float:
+    """f of v, whose scores are p."""
+    z = np.maximum(0.0, 1.0 - side.y * p)
+    return 0.5 * float(v[:-1] @ v[:-1]) + float((side.c * z) @ z)
 
 
 def scores_of(rows: Rows, v: Array) -> Array:
@@ -96,34 +106,12 @@ def scores(rows: Any, w: Array, b: float, n: int) -> Array:
 
 def solve_inside(rows: Rows, side: Side, inside: Array, size: int, fit_intercept: bool) -> Array:
     """The minimiser of f's quadratic on the samples `inside`."""
-    H, g = np.zeros((size, size)), np.zeros(size)
-    for start in range(0, len(side.y), CHUNK):
-        stop = min(start + CHUNK, len(side.y))
-        Z = dense_chunk(rows, start, stop, inside[start:stop], fit_intercept)
-        c, y = 2.0 * side.c[start:stop][inside[start:stop]], side.y[start:stop][inside[start:stop]]
-        H += Z.T @ (c[:, None] * Z)
-        g += Z.T @ (c * y)
+    c = 2.0 * np.where(inside, side.c, 0.0)
+    H, g = moments(rows, c, c * side.y, fit_intercept)
     H[np.arange(size - 1), np.arange(size - 1)] += 1.0
     if H[-1, -1] == 0.0:  # no intercept, or nobody inside: it stays 0
         H[-1, -1] = 1.0
     return np.linalg.solve(H, g)
-
-
-def dense_chunk(rows: Rows, start: int, stop: int, mask: Array, fit_intercept: bool) -> Array:
-    """(x, 1) of the rows start … stop − 1 where mask holds, dense, float64."""
-    Z = np.zeros((int(mask.sum()), n_features(rows) + 1))
-    spread(take_rows(rows, start, stop), mask, Z)
-    Z[:, -1] = 1.0 if fit_intercept else 0.0
-    return Z
-
-
-@kernel
-def spread(rows: Any, mask: Array, Z: Array) -> None:
-    at = 0
-    for i in range(mask.size):
-        if mask[i]:
-            axpy(1.0, row(rows, i), Z[at, :-1])
-            at += 1
 
 
 def search(side: Side, v: Array, target: Array, p: Array, q: Array) -> float:

@@ -27,7 +27,8 @@ from widemargin.data.rows import Array, Rows
 from widemargin.data.samples import Samples, n_columns
 from widemargin.losses import slope, value
 from widemargin.objective import Objective, column, zero_weights
-from widemargin.solvers.newton import CHUNK, NewtonState, column_side, dense_chunk, scores_of
+from widemargin.solvers.moments import moments
+from widemargin.solvers.newton import NewtonState, column_side, scores_of
 from widemargin.solvers.primal_cd import curve, shrunk
 
 SWEEPS = 5000  # of coordinate descent on the model, at most; each costs d² operations
@@ -86,14 +87,7 @@ def expansion(
     """Gradient and Hessian of Σ cᵢ ℓ(pᵢ; yᵢ) in v = (w, b); without an intercept b stands still."""
     first, second = np.empty_like(p), np.empty_like(p)
     derivatives_at(objective.loss, y, c, p, first, second)
-    H = g = None
-    for start in range(0, len(p), CHUNK):
-        stop = min(start + CHUNK, len(p))
-        mask = np.ones(stop - start, np.bool_)
-        Z = dense_chunk(rows, start, stop, mask, objective.fit_intercept)
-        part_H, part_g = Z.T @ (second[start:stop, None] * Z), Z.T @ first[start:stop]
-        H, g = (part_H, part_g) if H is None else (H + part_H, g + part_g)
-    assert H is not None and g is not None, "there is at least one sample"
+    H, g = moments(rows, second, first, objective.fit_intercept)
     H[np.diag_indices_from(H)] += RIDGE * max(float(np.trace(H)) / len(H), 1e-300)
     return g, H
 
