@@ -10,6 +10,7 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Dataset": "widemargin.data.dataset",
     "LinearSVC": "widemargin.estimators.linear_svc",
     "Model": "widemargin.model",
+    "OneVsRestClassifier": "widemargin.estimators.one_vs_rest",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
     "explain": "widemargin.explanation",

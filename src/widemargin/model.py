@@ -141,7 +141,7 @@ def as_model(fitted: Any) -> Model:
         b=np.ascontiguousarray(np.broadcast_to(intercept, (len(coef),))),
         labels=labels,
         kind=kind,
-        loss=str(options.get("loss", "perceptron")),
+        loss=_loss_name(options),
         penalty=str(options.get("penalty")),
         C=options.get("C"),
         fit_intercept=bool(options.get("fit_intercept", True)),
@@ -149,6 +149,12 @@ def as_model(fitted: Any) -> Model:
         certificate=None if certificate is None else certificate._asdict(),
         training={"params": {name: _plain(value) for name, value in options.items()}},
     )
+
+
+def _loss_name(options: Mapping[str, Any]) -> str:
+    """The loss, or what a joint problem of all classes is called."""
+    joint = options.get("multi_class", "ovr")
+    return str(options.get("loss", "perceptron") if joint == "ovr" else joint)
 
 
 def _plain(value: Any) -> Any:
