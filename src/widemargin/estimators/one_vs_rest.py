@@ -127,6 +127,8 @@ class OneVsRestClassifier(MultiOutputMixin, ClassifierMixin, BaseEstimator):
         self.multilabel_ = self.label_binarizer_.y_type_.startswith("multilabel")
         self.n_classes_ = len(self.classes_)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not self.multilabel_:
+            refuse_one_class(self.classes_, np.asarray(y)[weight > 0.0])
         Y.eliminate_zeros()
         having = np.split(Y.indices, Y.indptr[1:-1])
         return Labelled(checked_sparse(X), having, weight, sides(class_weight, having, len(weight)))
@@ -174,8 +176,18 @@ class OneVsRestClassifier(MultiOutputMixin, ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = True
-        tags.target_tags.single_output = False
         return tags
+
+
+def refuse_one_class(classes: Array, weighty: Array) -> None:
+    """A single class leaves nothing to tell apart."""
+    seen = np.unique(weighty).tolist()
+    if len(seen) < 2:
+        raise ValueError(
+            "The data must hold samples of at least two classes (with weight > 0), "
+            f"got {len(seen)} class: {', '.join(map(repr, seen)) or 'none'}. Add samples of "
+            "another class."
+        )
 
 
 def sides(class_weight: Any, having: list[Array], n: int) -> Array:

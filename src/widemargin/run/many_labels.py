@@ -24,7 +24,7 @@ from widemargin.run.columns import column_groups, each_group
 from widemargin.run.fit import Fitted, Row, history_row
 from widemargin.solvers.dual import DualState
 from widemargin.solvers.label_dual import Proof, feasible, look, one_column, walk
-from widemargin.solvers.lane_dual import LaneDescent
+from widemargin.solvers.lane_dual import first_epoch
 
 SAFETY = 0.8  # look when the predicted gap is below this share of what is asked
 FIRST_LOOK = 3  # epochs after the shared one
@@ -83,9 +83,8 @@ def fit_group(
 ) -> list[Fitted]:
     """Up to eight labels, to the end."""
     began, n = time.perf_counter(), n_rows(rows)
-    lanes, solver = label_samples(rows, having, weight, factor), LaneDescent(len(having))
-    shared = solver.init(objective, lanes)
-    shared = solver.epoch(objective, lanes, block_order(n, 1, rng), shared)
+    lanes = label_samples(rows, having, weight, factor)
+    shared = first_epoch(objective, lanes, len(having), block_order(n, 1, rng))
     columns = []
     for k, samples in enumerate(having):
         codes = np.zeros(n, np.int32)

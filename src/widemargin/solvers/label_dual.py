@@ -19,11 +19,13 @@ from widemargin.data.rows import Array, order_type
 from widemargin.data.samples import Samples, share, sign
 from widemargin.duals import conjugate, dual_slope, largest
 from widemargin.losses import slope, value
-from widemargin.objective import Objective, combine
+from widemargin.objective import Objective
 from widemargin.solvers.dual import CLIMB_AFTER, DRIFT_TOL, PARTS, SLACKS, DualState
-from widemargin.solvers.dual_kernels import dual_epoch, held, losses_at, rebalance
+from widemargin.solvers.dual_kernels import dual_epoch, held
+from widemargin.solvers.dual_passes import combine, losses_at, rebalance
 from widemargin.solvers.free_set import climb, inner
 from widemargin.solvers.intercept import best_intercept
+from widemargin.threads import ALONE
 
 MARGIN = 1.0  # how far b may move before rows beyond it must be asked
 CLOSE = 0.01  # of the gap: what b may cost
@@ -86,9 +88,9 @@ def feasible(objective: Objective, samples: Samples, tol: float, state: DualStat
     if state.epochs >= CLIMB_AFTER:
         climb(objective, samples, state, 0, state.visited // 2)
     if objective.fit_intercept:
-        rebalance(objective, samples, state)
+        rebalance(ALONE, objective, samples, state)
     if tol < DRIFT_TOL:
-        combine(samples, state.alpha, state.W)
+        combine(ALONE, samples, state.alpha, state.W)
 
 
 def look(
@@ -122,7 +124,7 @@ def settled_b(
     if abs(best[0] - b) > MARGIN:
         some, at = samples, scores
         best = best_intercept(objective, some, at, start, close)
-    return float(best[0]), float(losses_at(objective.loss, some, at, best)[0])
+    return float(best[0]), float(losses_at(ALONE, objective.loss, some, at, best)[0])
 
 
 @lean_kernel

@@ -1,38 +1,42 @@
-"""Dual coordinate descent on eight columns in lanes, as a solver that can be run certified."""
+"""Dual coordinate descent on eight columns in lanes: the epoch that labels share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from widemargin.data.lanes import WIDTH
-from widemargin.data.rows import Array, n_rows
+from widemargin.data.lanes import WIDTH, lane_weights
+from widemargin.data.rows import Array, n_features, n_rows
 from widemargin.objective import Objective
-from widemargin.solvers.dual import DualCoordinateDescent, DualState
-from widemargin.solvers.fold_dual import first_state, look
+from widemargin.solvers.dual import (
+    NOTHING,
+    RHO,
+    DualCoordinateDescent,
+    DualState,
+    mean_squared_norm,
+)
+from widemargin.solvers.dual_passes import total_shares
+from widemargin.threads import ALONE
 
 
-@dataclass(frozen=True)
-class LaneDescent:
-    """min ½‖wₖ‖² + Σ cᵢₖ ℓ(wₖᵀxᵢ + bₖ; yᵢₖ) for the first `used` of eight columns."""
-
-    used: int
-
-    def init(self, objective: Objective, samples: Any) -> DualState:
-        return first_state(objective, samples, samples, self.used)
-
-    def epoch(
-        self, objective: Objective, samples: Any, order: NDArray[np.int64], state: DualState
-    ) -> DualState:
-        return DualCoordinateDescent().epoch(objective, samples, order, state)
-
-    def certify(
-        self, objective: Objective, samples: Any, tol: float, state: DualState
-    ) -> tuple[DualState, Array, Array]:
-        """(state, primal, dual), each value of shape (8,), 0 where a column is not used."""
-        scores = np.empty((n_rows(samples.rows), WIDTH))
-        upper, lower = look(objective, samples, tol, state, scores)
-        return state, upper, lower
+def first_epoch(objective: Objective, samples: Any, used: int, order: Array) -> DualState:
+    """The state after one epoch, for the first `used` of the eight columns of `samples`."""
+    n = n_rows(samples.rows)
+    state = DualState(
+        W=lane_weights(n_features(samples.rows)),
+        b=np.zeros(WIDTH),
+        alpha=np.zeros((n, WIDTH)),
+        delta=np.zeros(WIDTH),
+        keep=np.ones(n, np.bool_),
+        live=np.arange(WIDTH) < used,
+        rho=RHO * mean_squared_norm(samples) if objective.fit_intercept else 0.0,
+        scale=1.0,
+        slack=math.inf,
+        gain=math.inf,
+        floor=NOTHING * objective.C * total_shares(ALONE, samples, WIDTH),
+        epochs=0,
+        visited=0,
+    )
+    return DualCoordinateDescent().epoch(objective, samples, order, state)
