@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: solvers, file, startup, memory."""
+"""All benchmarks, or those named: solvers, file, startup, memory, svc."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from harness import cli, report
 from harness.measure import Run
 
-NAMES = ("startup", "file", "solvers", "memory")
+NAMES = ("startup", "file", "solvers", "memory", "svc")
 
 
 def main() -> None:
