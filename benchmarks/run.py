@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: solvers, file, startup, memory, svc."""
+"""All benchmarks, or those named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ import time
 from harness import cli, report
 from harness.measure import Run
 
-NAMES = ("startup", "file", "solvers", "memory", "svc")
+NAMES = (
+    "startup",
+    "file",
+    "text",
+    "solvers",
+    "parallel",
+    "memory",
+    "outofcore",
+    "svc",
+)
 
 
 def main() -> None:

@@ -14,8 +14,11 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
     "SVC": "widemargin.estimators.svc",
+    "explain": "widemargin.explanation",
+    "fit_store": "widemargin.bounded",
     "load": "widemargin.kernel_model_file",
-    "open": "widemargin.data.dataset",
+    "open": "widemargin.opening",
+    "report": "widemargin.reports.api",
     "save": "widemargin.kernel_model_file",
 }
 

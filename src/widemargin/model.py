@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class Model:
     certificate: Mapping[str, float] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)  # facts: samples, epochs, seconds …
     package_version: str = __version__
+    features: Any = None  # how raw documents or records become rows; `features.fitted.Features`
 
     @property
     def n_features(self) -> int:
@@ -53,7 +54,10 @@ class Model:
         return label_values(self.labels, self.kind)
 
     def decision_function(self, X: Any, *, threads: int = 1) -> NDArray[np.float64]:
-        """Scores Xw + b: shape (n,) for two classes, (n, K) for more; X is dense or CSR."""
+        """Scores Xw + b: shape (n,) for two classes, (n, K) for more.
+
+        X is dense or CSR; for a model of text or tables also raw documents or records.
+        """
         found = self.scores(X, threads=threads)
         return found[:, 0] if self.b.size == 1 else found
 
@@ -69,7 +73,11 @@ class Model:
         from widemargin.data.rows import Sparse, as_rows, n_features
         from widemargin.scores import scores
 
-        rows = X if isinstance(X, Sparse) else as_rows(_as_matrix(X))
+        if self.features is not None:
+            from widemargin.features.raw import in_rows
+
+            X = in_rows(self.features, X)
+        rows = X if isinstance(X, Sparse) else as_rows(as_matrix(X))
         if n_features(rows) != self.n_features:
             raise ValueError(
                 f"X has {n_features(rows)} features, but the model was trained on "
@@ -79,7 +87,7 @@ class Model:
         return found
 
 
-def _as_matrix(X: Any) -> Any:
+def as_matrix(X: Any) -> Any:
     """Numbers as float32 or float64, CSR if sparse, without a copy where they are so already."""
     sparse = getattr(X, "tocsr", None)
     X = np.asarray(X) if sparse is None else sparse()
@@ -111,6 +119,12 @@ def as_model(fitted: Any) -> Model:
     """The model of a fitted linear classifier, read from its public attributes."""
     if isinstance(fitted, Model):
         return fitted
+    if type(fitted).__name__ == "Pipeline":
+        from widemargin.features.pipelines import features_of
+
+        *steps, last = (step for _, step in fitted.steps if step not in (None, "passthrough"))
+        model = as_model(last)
+        return replace(model, features=features_of(steps)) if steps else model
     coef = getattr(fitted, "coef_", None)
     if coef is None:
         raise ValueError(
@@ -169,4 +183,6 @@ def misfit(model: Model) -> str:
         return "weights that are not finite"
     if model.C is not None and not (isinstance(model.C, float | int) and math.isfinite(model.C)):
         return f"C={model.C!r}"
+    if model.features is not None and model.features.n_features != model.n_features:
+        return f"{model.n_features} weights for {model.features.n_features} features of its input"
     return ""

@@ -13,13 +13,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from widemargin.data.rows import n_features
 from widemargin.data.samples import Samples
-from widemargin.estimators._common import checked_rows, generator, keep_fit, samples_of
+from widemargin.estimators._common import (
+    checked_rows,
+    generator,
+    keep_fit,
+    samples_of,
+    scores_of,
+)
 from widemargin.losses import Hinge, Loss, SquaredHinge
 from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, Penalty
 from widemargin.run.fit import Fitted, fit_dual, fit_newton, fit_primal_cd
 from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.prox_newton import ProximalNewton
+from widemargin.threads import threads_of
 
 FEW_FEATURES = 256  # up to here Newton's d × d systems beat coordinate steps
 LOSSES: dict[str, Loss] = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
@@ -53,6 +60,10 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
     max_iter : int, default=1000
         Epochs, or Newton steps.
+    n_jobs : int or None, default=None
+        Threads of the dual solver, and of scores; None is 1, -1 all cores. Large data alone are
+        worth several. The result is the same for the same number of threads, and within `tol`
+        for any.
 
     Attributes
     ----------
@@ -60,7 +71,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     intercept_ : (1,) or (K,) float64
     classes_ : (K,)
     certificate_ : Certificate(primal, dual, gap, relative_gap), summed over the columns
-    history_ : list of dict(epoch, seconds, objective, gap), NaN where not measured
+    history_ : list of dict(epoch, seconds, objective, gap, dual), NaN where not measured
     n_iter_ : int
 
     Raises
@@ -97,6 +108,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -114,6 +126,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         verbose: int = 0,
         random_state: Any = None,
         max_iter: int = 1000,
+        n_jobs: int | None = None,
     ) -> None:
         self.dual = dual
         self.tol = tol
@@ -125,6 +138,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
         self.max_iter = max_iter
+        self.n_jobs = n_jobs
         self.penalty = penalty
         self.loss = loss
 
@@ -151,7 +165,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             LOSSES[self.loss], float(self.C), PENALTIES[self.penalty], bool(self.fit_intercept)
         )
         epochs, progress = max(int(self.max_iter), 1), self._report if self.verbose else None
-        tol, rng = float(self.tol), generator(self.random_state)
+        tol, rng, threads = float(self.tol), generator(self.random_state), threads_of(self.n_jobs)
         if n_features(samples.rows) <= FEW_FEATURES and self.penalty == "l1":
             return fit_newton(
                 ProximalNewton(), objective, samples, tol=tol, max_epochs=epochs, progress=progress
@@ -166,8 +180,15 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
                 to_the_end=True,
                 progress=progress,
             )
-        run = fit_primal_cd if self.penalty == "l1" else fit_dual
-        return run(objective, samples, tol=tol, max_epochs=epochs, rng=rng, progress=progress)
+        how: dict[str, Any] = {"tol": tol, "max_epochs": epochs, "rng": rng, "progress": progress}
+        if self.penalty == "l1":
+            return fit_primal_cd(objective, samples, **how)
+        return fit_dual(objective, samples, threads=threads, **how)
+
+    def decision_function(self, X: Any) -> Any:
+        """wᵀx + b of each row, (n,) or (n, K), on `n_jobs` threads."""
+        threads = threads_of(self.n_jobs)
+        return super().decision_function(X) if threads == 1 else scores_of(self, X, threads)
 
     def _refuse_combinations(self) -> None:
         penalty, loss, dual = self.penalty, self.loss, self.dual

@@ -83,7 +83,7 @@ def refuse_by_newton(rows: Rows, y: Array) -> None:
     for C in STEEP:
         side = Side(y, np.full(len(y), C))
         for _ in range(NEWTON_STEPS):
-            v, changed = newton_step(rows, side, v, True)
+            v, changed, _ = newton_step(rows, side, v, True)
             if not changed:
                 break
         alpha = np.maximum(0.0, 1.0 - y * scores_of(rows, v))
