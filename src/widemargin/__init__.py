@@ -10,6 +10,7 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Dataset": "widemargin.data.dataset",
     "KernelModel": "widemargin.kernel_model",
     "LinearSVC": "widemargin.estimators.linear_svc",
+    "LinearSVCCV": "widemargin.estimators.linear_svc_cv",
     "Model": "widemargin.model",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
@@ -18,6 +19,7 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "fit_store": "widemargin.bounded",
     "load": "widemargin.kernel_model_file",
     "open": "widemargin.opening",
+    "path": "widemargin.estimators.path",
     "report": "widemargin.reports.api",
     "save": "widemargin.kernel_model_file",
 }

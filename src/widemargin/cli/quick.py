@@ -38,6 +38,7 @@ VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {  # option → its name, 
 }
 FLAGS: dict[str, tuple[str, bool]] = {
     "--json": ("json", True),
+    "--proba": ("proba", True),
     "--zero-based": ("zero_based", True),
     "--one-based": ("zero_based", False),
     "--intercept": ("intercept", True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,7 @@ class Training(NamedTuple):
     json: bool = False
     test_share: float | None = None
     reading: Mapping[str, Any] | None = None  # options for text and tables, by name
+    proba: bool = False
 
 
 class Timed(NamedTuple):
@@ -92,12 +94,14 @@ def train(asked: Training) -> int:
     with Live(watch.told):
         rng = np.random.default_rng(asked.seed)
         fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=watch.row)
+    sigmoids = _sigmoids(asked, solver, objective, samples, plan)
     times = Timed(loaded - began, time.perf_counter() - loaded)
     report = facts(objective, data, fitted, threads)
     report |= {"solver": solver, "n_jobs": threads, "scheme": asked.scheme, "test_error": None}
     if test is not None:
         report["test_error"] = test_error(test, data, fitted, threads)
-    model = _model(objective, data, fitted, loss, solver, report)
+    model = model_of(objective, data, fitted, loss, solver, report)
+    model = replace(model, sigmoids=sigmoids)
     page = _page(asked, model, fitted, data, test, times, threads)
     save(model, asked.model)
     _put(page, asked.report)
@@ -117,15 +121,29 @@ def check(asked: Training) -> None:
         raise ValueError(f"--class-weight {asked.class_weight!r} is unknown. Choose: balanced.")
     if asked.data == "-" == asked.test:
         raise ValueError("DATA and --test cannot both be stdin ('-'). Put one into a file.")
-    if not asked.model.absolute().parent.is_dir():
-        raise InputError(
-            f"{asked.model}: found no folder {asked.model.parent} to write into; "
-            "accepted: a file in an existing folder; make it first."
-        )
+    check_model(asked.model)
     if asked.report is not None:
         from widemargin.cli.report import check_page
 
         check_page(asked.report, asked.model)
+
+
+def check_model(path: Path) -> None:
+    if not path.absolute().parent.is_dir():
+        raise InputError(
+            f"{path}: found no folder {path.parent} to write into; "
+            "accepted: a file in an existing folder; make it first."
+        )
+
+
+def _sigmoids(
+    asked: Training, solver: str, objective: Objective, samples: Samples, plan: Plan
+) -> Any:
+    if not asked.proba:
+        return None
+    from widemargin.cli.proba import sigmoids
+
+    return sigmoids(solver, objective, samples, plan, asked.seed)
 
 
 def _loading(asked: Training, threads: int) -> Loading:
@@ -184,7 +202,7 @@ def test_error(test: Dataset, data: Dataset, fitted: Fitted, threads: int) -> fl
     return error_of(p, codes_among(data.label_names, test.label_names)[test.codes])
 
 
-def _model(
+def model_of(
     objective: Objective,
     data: Dataset,
     fitted: Fitted,

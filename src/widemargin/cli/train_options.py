@@ -106,6 +106,12 @@ def train(
     idf: tables.Idf = True,
     norm: tables.Norm = None,
     lowercase: tables.Lowercase = True,
+    proba: Annotated[
+        bool,
+        typer.Option(
+            "--proba", help="Also fit probabilities, on scores cross-validated over 5 folds."
+        ),
+    ] = False,
 ) -> Work:
     """Train a linear classifier and save it. More than two classes: one against all."""
     said = dict(locals())  # every option goes on under its own name

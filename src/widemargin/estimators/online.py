@@ -262,7 +262,8 @@ def partial_fit_online(
 ) -> Any:
     """The body of `partial_fit`: one epoch from where the last call ended.
 
-    A certificate of an earlier fit would speak of other weights, so it goes.
+    What an earlier fit left, its certificate and its sigmoids, would speak of other weights, so it
+    goes.
     """
     first = not hasattr(est, "classes_")
     samples = checked_samples(est, X, y, classes, sample_weight)
@@ -281,7 +282,7 @@ def partial_fit_online(
         state = next(serial(solver, plan.objective, samples, rng, **how))
     publish(est, state, dtype_of(samples))
     est.n_iter_ = 1
-    for stale in ("certificate_", "history_"):
+    for stale in ("certificate_", "history_", "sigmoids_"):
         est.__dict__.pop(stale, None)
     return est
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -97,14 +97,15 @@ def fit_newton(
     tol: float,
     max_epochs: int,
     to_the_end: bool = False,
+    start: Any = None,
     progress: Progress | None = None,
 ) -> Fitted:
     """Newton steps until the relative gap is at most tol; `to_the_end`, until they stand still.
 
     Without a certificate each step, a fit to the end is reproducible to rounding.
     """
-    state, began = solver.init(objective, samples), time.perf_counter()
-    history: list[Row] = []
+    began, history = time.perf_counter(), list[Row]()
+    state = solver.init(objective, samples) if start is None else start
     for epoch in range(1, max(max_epochs, 1) + 1):
         state = solver.step(objective, samples, state)
         proof, done = None, not state.live.any() or epoch >= max_epochs
