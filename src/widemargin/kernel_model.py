@@ -43,6 +43,7 @@ class KernelModel:
 
     loss = "hinge of pairs"  # what linear models say here too; no single objective to evaluate
     penalty = "l2"
+    features = None  # rows come as features, not as text or tables
 
     @property
     def n_features(self) -> int:
