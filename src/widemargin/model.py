@@ -147,6 +147,11 @@ def as_model(fitted: Any) -> Model:
             "call fit first."
         )
     coef = np.asarray(coef.toarray() if hasattr(coef, "toarray") else coef, np.float64)
+    if hasattr(fitted, "multilabel_"):
+        raise ValueError(
+            f"{type(fitted).__name__} is not kept in a model file, which tells one class for each "
+            "row. Pickle it, or train a LinearSVC."
+        )
     labels, kind = spelt(np.asarray(fitted.classes_))
     options = fitted.get_params()
     certificate = getattr(fitted, "certificate_", None)

@@ -25,7 +25,7 @@ from widemargin.estimators._common import (
 from widemargin.estimators.linear_svc import LOSSES, LinearSVC
 from widemargin.objective import Certificate, Objective
 from widemargin.run.columns import column_groups, each_group, together
-from widemargin.run.fit import Fitted
+from widemargin.run.fit import Fitted, history_row
 from widemargin.run.many_labels import fit_labels
 from widemargin.run.path import FEW_FEATURES
 from widemargin.threads import threads_of
@@ -215,8 +215,8 @@ def constant(column: Array, data: Labelled) -> Fitted | None:
     if 0.0 < present < total:
         return None
     b = np.array([1.0 if present > 0.0 else 0.0])
-    history = [{"epoch": 1, "seconds": 0.0, "objective": 0.0, "gap": 0.0}]
     nothing = Certificate(0.0, 0.0, 0.0, 0.0)
+    history = [history_row(1, 0.0, nothing)]
     return Fitted(np.zeros(n_features(data.rows)), b, nothing, history, 1, True)
 
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from widemargin.objective import certificate_of
-from widemargin.run.fit import Fitted, Row
+from widemargin.run.fit import Fitted, Row, history_row
 from widemargin.threads import each
 
 T = TypeVar("T")
@@ -83,7 +83,6 @@ def merged(histories: Sequence[list[Row]]) -> list[Row]:
         seconds = math.fsum(
             history[min(epoch, len(history)) - 1]["seconds"] for history in histories
         )
-        relative = gap / objective if objective != 0.0 else 0.0
-        found = (objective, relative) if measured else (math.nan, math.nan)
-        rows.append({"epoch": epoch, "seconds": seconds, "objective": found[0], "gap": found[1]})
+        proof = certificate_of(objective, objective - gap) if measured else None
+        rows.append(history_row(epoch, seconds, proof))
     return rows
