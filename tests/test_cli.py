@@ -201,7 +201,6 @@ def many(tmp_path, run):
 
 def test_predict_streams_what_the_model_predicts(run, many, tmp_path, monkeypatch):
     monkeypatch.setattr("widemargin.cli.blocks.BLOCK_BYTES", 5000)
-    monkeypatch.setattr("widemargin.cli.blocks.BLOCK_ROWS", 777)
     data, model = wm.open(many), wm.load(tmp_path / "m")
     expected = model.predict(data.X).tolist()
     assert run("predict", tmp_path / "m", many)[1].splitlines() == expected

@@ -13,15 +13,23 @@ ROOT = Path(__file__).parents[1] / "src" / "widemargin"
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = {  # an import may only point to a lower layer, or stay within its own folder
     "cli": 10,
-    "report": 9,
+    "reports": 9,
     "demo": 8,
     "demo_plot": 9,
+    "explanation": 8,
+    "kernel_model_file": 8,
     "model_file": 7,
+    "kernel_model": 7,
+    "bounded": 7,
     "model": 6,
     "estimators": 6,
     "run": 5,
+    "opening": 5,
+    "features": 4,  # words and tables to rows: reads `data`, is kept in models, fits nothing else
     "solvers": 4,
     "scores": 4,
+    "kernel_scores": 4.5,
+    "kernels": 2,
     "objective": 3,
     "schedules": 2,
     "duals": 2,
@@ -30,12 +38,19 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "data": 1,
     "_atomics": 0.5,
     "_jit": 0,
+    "calibration": 0,
     "files": 0,
     "threads": 0,
+    "memory": 0,
     "errors": -1,
     "_version": 0,
 }
-HOMES = {"sklearn": ("estimators", "cli", "demo"), "torch": ("nets",), "ray": ("run/cluster",)}
+HOMES = {
+    "sklearn": ("estimators", "cli", "demo", "features"),  # features: its vectorisers and scalers
+    "pyarrow": ("data/parquet",),
+    "torch": ("nets",),
+    "ray": ("run/cluster",),
+}
 LONGEST_FILE, LONGEST_BODY, LONGEST_KERNEL = 300, 40, 30
 
 
@@ -116,7 +131,11 @@ def only_fields(node):
     return all(isinstance(part, ast.AnnAssign | ast.FunctionDef) for part in node.body)
 
 
-@pytest.mark.parametrize("name", ["LinearSVC", "SGDClassifier", "Perceptron", "open"])
+@pytest.mark.parametrize(
+    "name",
+    ["LinearSVC", "LinearSVCCV", "SGDClassifier", "Perceptron", "SVC"]
+    + ["explain", "open", "path", "report"],
+)
 @pytest.mark.filterwarnings("default")
 def test_examples_of_public_names_run(name):
     import widemargin

@@ -79,9 +79,11 @@ def test_the_default_ends_no_higher_than_scikit_learns(cancer):
 def test_history_has_a_row_an_epoch_and_ends_in_the_certificate(cancer):
     clf = SGDClassifier(alpha=0.01, random_state=0).fit(*cancer)
     assert [row["epoch"] for row in clf.history_] == list(range(1, clf.n_iter_ + 1))
-    assert all(list(row) == ["epoch", "seconds", "objective", "gap"] for row in clf.history_)
+    assert all(
+        list(row) == ["epoch", "seconds", "objective", "gap", "dual"] for row in clf.history_
+    )
     assert np.isnan([row["gap"] for row in clf.history_[:-1]]).all()
-    assert clf.history_[-1]["gap"] == clf.certificate_.gap
+    assert clf.history_[-1]["gap"] == clf.certificate_.relative_gap
     assert clf.history_[-1]["objective"] == clf.certificate_.primal
 
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Optional
 import typer
 
 from widemargin._version import __version__
-from widemargin.cli import train_options
+from widemargin.cli import explain_options, train_options, tune_options
+from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Base, Data, Json, ModelFile, Threads, Work
+from widemargin.cli.options import Base, Data, Json, Memory, ModelFile, Page, Threads, Work
 
 CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # every error of usage, whatever version
 
@@ -73,16 +74,20 @@ def pack(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store.")] = False,
     zero_based: Base = None,
     n_jobs: Threads = None,
+    max_memory: Memory = None,
     json: Json = False,
 ) -> Work:
     """Turn files into one memory-mapped store, shuffled once, which trains without parsing."""
     work = work_of("pack")
     return lambda: work.pack(
-        work.Packing(data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, json)
+        work.Packing(
+            data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, max_memory, json
+        )
     )
 
 
 app.command(epilog=train_options.EXAMPLE)(train_options.train)
+app.command(epilog=tune_options.EXAMPLE)(tune_options.tune)
 
 
 @app.command(epilog="Example: widemargin predict spam.safetensors new.svm -o labels.txt")
@@ -102,16 +107,49 @@ def predict(
     scores: Annotated[
         bool, typer.Option("--scores", help="After each label a tab and its score, or scores.")
     ] = False,
+    proba: Annotated[
+        bool,
+        typer.Option(
+            "--proba",
+            help="After each label a tab and the probability of every class, in their order.",
+        ),
+    ] = False,
     n_jobs: Threads = None,
+    format: tables.Format = None,
+    text: tables.Text = None,
+    label: tables.Label = None,
+    encoding: tables.Encoding = None,
 ) -> Work:
-    """Write the label of each row, one a line. DATA may lack labels; memory stays bounded."""
-    return lambda: work_of("predict").predict(model, data, output, scores=scores, threads=n_jobs)
+    """Write the label of each row, one a line. DATA may lack labels; memory stays bounded.
+
+    A model of text takes the kinds of input that `train` takes, and documents one a line.
+    """
+    said = tables.serving(format=format, text=text, label=label, encoding=encoding)
+    return lambda: work_of("predict").predict(
+        model, data, output, scores=scores, proba=proba, threads=n_jobs, serving=said
+    )
 
 
 @app.command(epilog="Example: widemargin evaluate spam.safetensors test.svm --json")
-def evaluate(model: ModelFile, data: Data, n_jobs: Threads = None, json: Json = False) -> Work:
+def evaluate(
+    model: ModelFile,
+    data: Data,
+    n_jobs: Threads = None,
+    report: Page = None,
+    json: Json = False,
+    format: tables.Format = None,
+    text: tables.Text = None,
+    label: tables.Label = None,
+    encoding: tables.Encoding = None,
+) -> Work:
     """Error, precision and recall of each class, and the objective, on labelled data."""
-    return lambda: work_of("evaluate").evaluate(model, data, threads=n_jobs, json=json)
+    said = tables.serving(format=format, text=text, label=label, encoding=encoding)
+    return lambda: work_of("evaluate").evaluate(
+        model, data, threads=n_jobs, page=report, json=json, serving=said
+    )
+
+
+app.command(epilog=explain_options.EXAMPLE)(explain_options.explain)
 
 
 @app.command(epilog="Example: widemargin demo --plot accuracy.png")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,13 +11,14 @@ import numpy as np
 
 from widemargin.cli.blocks import Block, blocks
 from widemargin.cli.labels import codes_among
-from widemargin.cli.output import Progress, put_json
+from widemargin.cli.live import Live, Rows
+from widemargin.cli.output import put_json
 from widemargin.data.rows import Array
 from widemargin.data.samples import make_samples
 from widemargin.errors import InputError
+from widemargin.kernel_model_file import load
 from widemargin.losses import LOSSES
 from widemargin.model import Model
-from widemargin.model_file import load
 from widemargin.objective import column
 from widemargin.penalties import L1, L2, NoPenalty, penalty_value
 from widemargin.scores import codes_of
@@ -32,21 +35,40 @@ class Seen(NamedTuple):
     losses: float
 
 
-def evaluate(path: Path, source: str, *, threads: int | None, json: bool) -> None:
-    model = load(path)
+def evaluate(
+    path: Path,
+    source: str,
+    *,
+    threads: int | None,
+    page: Path | None = None,
+    json: bool,
+    serving: Mapping[str, Any] | None = None,
+) -> None:
+    kept = None
+    if page is not None:
+        from widemargin.cli.report import Kept, check_page
+
+        check_page(page, path)
+        kept = Kept(page)
+    model, began = load(path), time.perf_counter()
     k = len(model.labels)
     seen = Seen(np.zeros((k, k), np.int64), 0.0)
-    with Progress("rows") as progress:
-        for block in blocks(model, source, unlabelled=False, threads=threads):
-            seen = add(model, source, block, seen, threads or cores())
-            progress.advance(len(block.codes))
+    rows = Rows()
+    with Live(rows.told):
+        for block in blocks(model, source, unlabelled=False, threads=threads, serving=serving):
+            p, codes = told(model, source, block, threads or cores())
+            seen = add(model, block, seen, p, codes)
+            if kept is not None:
+                kept.add(p, codes, block.rows)
+            rows.add(len(codes))
     report = summary(model, seen)
+    if kept is not None:
+        kept.write(model, source, {"evaluation": time.perf_counter() - began})
     put_json(report) if json else show(report)
 
 
-def add(model: Model, source: str, block: Block, seen: Seen, threads: int) -> Seen:
-    """The sums with one more block."""
-    k = len(model.labels)
+def told(model: Model, source: str, block: Block, threads: int) -> tuple[Array, Array]:
+    """(scores, classes) of the rows of a block; a class that the model lacks is an error."""
     known = codes_among(model.labels, block.label_names)
     if (known[:-1] < 0).any():
         name = block.label_names[int(np.argmin(known[:-1]))]
@@ -54,8 +76,12 @@ def add(model: Model, source: str, block: Block, seen: Seen, threads: int) -> Se
             f"{source}: found the label {name!r}, which the model does not know; accepted: "
             f"{', '.join(map(repr, model.labels[:20]))}; train with all classes."
         )
-    codes = known[block.codes]
-    p = model.scores(block.rows, threads=threads)
+    return model.scores(block.rows, threads=threads), known[block.codes]
+
+
+def add(model: Model, block: Block, seen: Seen, p: Array, codes: Array) -> Seen:
+    """The sums with one more block."""
+    k = len(model.labels)
     confusion = np.bincount(codes * k + codes_of(p), minlength=k * k).reshape(k, k)
     losses = seen.losses
     if model.loss in LOSSES:

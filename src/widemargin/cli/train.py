@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,19 +13,27 @@ import numpy as np
 
 from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.cli.clock import since_start
-from widemargin.cli.output import Progress, put_json
+from widemargin.cli.live import Epochs, Live
+from widemargin.cli.loading import Loading, load
+from widemargin.cli.output import put_json
 from widemargin.data.dataset import Dataset
-from widemargin.data.dataset import open as open_data
 from widemargin.data.labels import as_numbers
-from widemargin.data.parser import ZeroBased
 from widemargin.data.rows import read_only
 from widemargin.data.samples import Samples, make_samples
 from widemargin.errors import InputError
+from widemargin.files import written_whole
 from widemargin.model import Model
 from widemargin.model_file import save
 from widemargin.objective import Objective, lam_of
 from widemargin.run.fit import Fitted
-from widemargin.run.solve import Plan, fit, make_objective, refuse_scheme, solver_for
+from widemargin.run.solve import (
+    SOLVERS,
+    Plan,
+    fit,
+    make_objective,
+    refuse_scheme,
+    solver_for,
+)
 from widemargin.scores import error_of, scores
 from widemargin.threads import cores
 
@@ -48,7 +58,12 @@ class Training(NamedTuple):
     n_features: int | None = None
     zero_based: bool | None = None
     intercept: bool = True
+    max_memory: str | None = None
+    report: Path | None = None
     json: bool = False
+    test_share: float | None = None
+    reading: Mapping[str, Any] | None = None  # options for text and tables, by name
+    proba: bool = False
 
 
 class Timed(NamedTuple):
@@ -61,32 +76,41 @@ def train(asked: Training) -> int:
     loss = asked.loss or ("perceptron" if asked.solver == "perceptron" else "hinge")
     solver = solver_for(asked.solver, loss)
     refuse_scheme(asked.scheme, solver)
-    _check(asked)
+    check(asked)
+    if asked.max_memory is not None:
+        from widemargin.cli.train_bounded import train_bounded
+
+        return train_bounded(asked, solver, loss)
     threads = asked.n_jobs or cores()
     began = time.perf_counter()
-    data = load(asked.data, asked, asked.n_features, threads)
-    test = load(asked.test, asked, data.n_features, threads) if asked.test else None
+    data, test = load(_loading(asked, threads))
     samples = samples_of(data, asked.class_weight)
     loaded = time.perf_counter()
     n = data.n_samples
     C = 1.0 / (asked.alpha * n) if asked.alpha is not None else asked.C or 1.0
     objective = make_objective(solver, loss, C, fit_intercept=asked.intercept)
     plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads, asked.scheme)
-    with Progress("epochs", asked.epochs) as progress:
+    watch = Epochs(n, asked.epochs or SOLVERS[solver].epochs, asked.tol or SOLVERS[solver].tol)
+    with Live(watch.told):
         rng = np.random.default_rng(asked.seed)
-        fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=progress.row)
+        fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=watch.row)
+    sigmoids = _sigmoids(asked, solver, objective, samples, plan)
     times = Timed(loaded - began, time.perf_counter() - loaded)
     report = facts(objective, data, fitted, threads)
     report |= {"solver": solver, "n_jobs": threads, "scheme": asked.scheme, "test_error": None}
     if test is not None:
         report["test_error"] = test_error(test, data, fitted, threads)
-    save(_model(objective, data, fitted, loss, solver, report), asked.model)
+    model = model_of(objective, data, fitted, loss, solver, report)
+    model = replace(model, sigmoids=sigmoids)
+    page = _page(asked, model, fitted, data, test, times, threads)
+    save(model, asked.model)
+    _put(page, asked.report)
     report["seconds"] = {**times._asdict(), "total": since_start()}
-    put_json(report) if asked.json else show(report, asked.model)
-    return _verdict(fitted)
+    put_json(report) if asked.json else show(report, asked.model, asked.report)
+    return verdict(fitted.solved, report)
 
 
-def _check(asked: Training) -> None:
+def check(asked: Training) -> None:
     """Refuse what cannot be, before any work."""
     if asked.C is not None and asked.alpha is not None:
         raise ValueError("--C and --alpha say the same thing: C = 1/(alpha n). Give one of them.")
@@ -97,16 +121,42 @@ def _check(asked: Training) -> None:
         raise ValueError(f"--class-weight {asked.class_weight!r} is unknown. Choose: balanced.")
     if asked.data == "-" == asked.test:
         raise ValueError("DATA and --test cannot both be stdin ('-'). Put one into a file.")
-    if not asked.model.absolute().parent.is_dir():
+    check_model(asked.model)
+    if asked.report is not None:
+        from widemargin.cli.report import check_page
+
+        check_page(asked.report, asked.model)
+
+
+def check_model(path: Path) -> None:
+    if not path.absolute().parent.is_dir():
         raise InputError(
-            f"{asked.model}: found no folder {asked.model.parent} to write into; "
+            f"{path}: found no folder {path.parent} to write into; "
             "accepted: a file in an existing folder; make it first."
         )
 
 
-def load(source: str, asked: Training, n_features: int | None, threads: int) -> Dataset:
-    base: ZeroBased = "auto" if asked.zero_based is None else asked.zero_based
-    return open_data(source, zero_based=base, n_features=n_features, threads=threads)
+def _sigmoids(
+    asked: Training, solver: str, objective: Objective, samples: Samples, plan: Plan
+) -> Any:
+    if not asked.proba:
+        return None
+    from widemargin.cli.proba import sigmoids
+
+    return sigmoids(solver, objective, samples, plan, asked.seed)
+
+
+def _loading(asked: Training, threads: int) -> Loading:
+    return Loading(
+        asked.data,
+        asked.test,
+        asked.test_share,
+        asked.seed,
+        asked.n_features,
+        asked.zero_based,
+        asked.reading,
+        threads,
+    )
 
 
 def samples_of(data: Dataset, class_weight: str | None) -> Samples:
@@ -152,7 +202,7 @@ def test_error(test: Dataset, data: Dataset, fitted: Fitted, threads: int) -> fl
     return error_of(p, codes_among(data.label_names, test.label_names)[test.codes])
 
 
-def _model(
+def model_of(
     objective: Objective,
     data: Dataset,
     fitted: Fitted,
@@ -176,10 +226,45 @@ def _model(
         solver=solver,
         certificate=fitted.certificate._asdict(),
         training=report,
+        features=data.features,
     )
 
 
-def show(report: dict[str, Any], path: Path) -> None:
+def _page(
+    asked: Training,
+    model: Model,
+    fitted: Fitted,
+    data: Dataset,
+    test: Dataset | None,
+    times: Timed,
+    threads: int,
+) -> bytes:
+    """The page that --report asks for, before anything is written; empty without it."""
+    if asked.report is None:
+        return b""
+    from widemargin.cli.report import page_of_fit
+
+    tol = asked.tol if asked.tol is not None else SOLVERS[model.solver].tol
+    seconds = {**times._asdict(), "total, up to this page": since_start()}
+    return page_of_fit(
+        model,
+        fitted.history,
+        data,
+        test,
+        tol=tol,
+        seed=asked.seed,
+        seconds=seconds,
+        threads=threads,
+    )
+
+
+def _put(page: bytes, path: Path | None) -> None:
+    if path is not None:
+        with written_whole(path) as stream:
+            stream.write(page)
+
+
+def show(report: dict[str, Any], path: Path, page: Path | None) -> None:
     seconds = report["seconds"]
     print(
         f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
@@ -201,14 +286,16 @@ def show(report: dict[str, Any], path: Path) -> None:
         f"total {seconds['total']:.2f}"
     )
     print(f"saved          {path}")
+    if page is not None:
+        print(f"report         {page}")
 
 
-def _verdict(fitted: Fitted) -> int:
-    if fitted.solved:
+def verdict(solved: bool, report: dict[str, Any]) -> int:
+    if solved:
         return DONE
     print(
-        f"widemargin: stopped after {fitted.epochs} epochs at a relative gap of "
-        f"{fitted.certificate.relative_gap:.3g}, above tol; the model is saved. "
+        f"widemargin: stopped after {report['epochs']} epochs at a relative gap of "
+        f"{report['relative_gap']:.3g}, above tol; the model is saved. "
         "Raise --epochs or --tol.",
         file=sys.stderr,
     )

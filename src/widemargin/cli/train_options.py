@@ -7,8 +7,9 @@ from typing import Annotated, Optional
 
 import typer
 
+from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Base, Data, Json, Threads, Work
+from widemargin.cli.options import Base, Data, Json, Memory, Page, Threads, Work
 
 EXAMPLE = "Example: widemargin train train.svm.gz -m spam.safetensors --test test.svm.gz --C 10"
 
@@ -80,9 +81,40 @@ def train(
     ] = None,
     zero_based: Base = None,
     intercept: Annotated[bool, typer.Option(help="Fit an intercept, not penalised.")] = True,
+    max_memory: Memory = None,
+    report: Page = None,
     json: Json = False,
+    test_share: tables.Share = None,
+    text: tables.Text = None,
+    label: tables.Label = None,
+    columns: tables.Columns = None,
+    numeric: tables.Numeric = None,
+    drop: tables.Drop = None,
+    categorical: tables.Categorical = None,
+    format: tables.Format = None,
+    header: tables.Header = None,
+    encoding: tables.Encoding = None,
+    analyzer: tables.Analyzer = None,
+    tokens: tables.Tokens = None,
+    ngrams: tables.Ngrams = None,
+    stop_words: tables.StopWords = None,
+    min_df: tables.MinDf = None,
+    max_df: tables.MaxDf = None,
+    max_features: tables.MaxFeatures = None,
+    hash: tables.Hash = None,
+    sublinear: tables.Sublinear = False,
+    idf: tables.Idf = True,
+    norm: tables.Norm = None,
+    lowercase: tables.Lowercase = True,
+    proba: Annotated[
+        bool,
+        typer.Option(
+            "--proba", help="Also fit probabilities, on scores cross-validated over 5 folds."
+        ),
+    ] = False,
 ) -> Work:
     """Train a linear classifier and save it. More than two classes: one against all."""
     said = dict(locals())  # every option goes on under its own name
+    said["reading"] = tables.grouped(said)
     work = work_of("train")
     return lambda: work.train(work.Training(**said))

@@ -28,6 +28,7 @@ class Dataset:
     label_names  the classes, sorted, each as first spelt
     source       the path it was opened from
     zero_based   whether the text it comes from counts features from 0
+    features     how documents or records became these rows; None for svmlight and stores
     """
 
     rows: Sparse
@@ -35,6 +36,7 @@ class Dataset:
     label_names: tuple[str, ...]
     source: str
     zero_based: bool
+    features: Any = None
 
     @property
     def n_samples(self) -> int:

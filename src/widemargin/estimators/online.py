@@ -24,6 +24,7 @@ from widemargin.losses import LOSSES, Loss
 from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, ElasticNet, NoPenalty, Penalty
 from widemargin.run.evaluation import evaluate
+from widemargin.run.fit import history_row
 from widemargin.run.serial import serial
 from widemargin.schedules import slower
 from widemargin.solvers.asgd import AveragedState
@@ -140,7 +141,7 @@ def learn(est: Any, plan: Plan, samples: Samples, split: Split, rng: Any) -> Any
     """Epochs until the estimator's stopping rule holds; returns the last state.
 
     Sets n_iter_ and history_: one dict an epoch with epoch, seconds since the start, objective
-    (the losses as the epoch met them, C Σ s ℓ + r(w)) and gap, NaN until the fit is certified.
+    (the losses as the epoch met them, C Σ s ℓ + r(w)), and gap and dual, NaN until certified.
     """
     n = n_rows(samples.rows) if split.train is None else len(split.train)
     objective, solver, state = plan.objective, plan.solver, plan.start
@@ -173,8 +174,7 @@ def measured(samples: Samples, split: Split, state: Any, f: Array) -> Array:
 
 
 def note(est: Any, epoch: int, seconds: float, objective: float) -> None:
-    row = {"epoch": epoch, "seconds": seconds, "objective": objective, "gap": np.nan}
-    est.history_.append(row)
+    est.history_.append(history_row(epoch, seconds, None, objective=objective))
     if est.verbose:
         print(f"epoch {epoch}: objective {objective:.6g}, {seconds:.3f} s")
 
@@ -220,7 +220,8 @@ def certify_fit(est: Any, plan: Plan, samples: Samples, split: Split) -> None:
         samples = samples._replace(weight=weight)
     seen = evaluate(plan.objective, samples, *weights_of(est), threads=plan.threads)
     est.certificate_ = seen.certificate
-    est.history_[-1].update(objective=est.certificate_.primal, gap=est.certificate_.gap)
+    last = est.history_[-1]
+    est.history_[-1] = history_row(last["epoch"], last["seconds"], est.certificate_)
 
 
 def warn_if_unfinished(est: Any) -> None:
@@ -261,7 +262,8 @@ def partial_fit_online(
 ) -> Any:
     """The body of `partial_fit`: one epoch from where the last call ended.
 
-    A certificate of an earlier fit would speak of other weights, so it goes.
+    What an earlier fit left, its certificate and its sigmoids, would speak of other weights, so it
+    goes.
     """
     first = not hasattr(est, "classes_")
     samples = checked_samples(est, X, y, classes, sample_weight)
@@ -280,7 +282,7 @@ def partial_fit_online(
         state = next(serial(solver, plan.objective, samples, rng, **how))
     publish(est, state, dtype_of(samples))
     est.n_iter_ = 1
-    for stale in ("certificate_", "history_"):
+    for stale in ("certificate_", "history_", "sigmoids_"):
         est.__dict__.pop(stale, None)
     return est
 

@@ -71,13 +71,16 @@ def _sgd(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
 
 
 def _asgd(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
-    """Averaging starts with the second epoch, if there is one: the first steps are far off."""
     from widemargin.schedules import Averaged
     from widemargin.solvers.asgd import Asgd
 
-    epochs, n = plan.epochs or SOLVERS["asgd"].epochs, len(samples.codes)
-    start = n + 1 if epochs > 1 else n // 2 + 1
+    start = first_averaged(len(samples.codes), plan)
     return _stepping(Asgd(Averaged(1.0, 1.0), average_from=start), objective, samples, rng)
+
+
+def first_averaged(n: int, plan: Plan) -> int:
+    """Averaging starts with the second epoch, if there is one: the first steps are far off."""
+    return n + 1 if (plan.epochs or SOLVERS["asgd"].epochs) > 1 else n // 2 + 1
 
 
 def _minibatch(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
@@ -100,10 +103,10 @@ def _perceptron(objective: Objective, samples: Samples, rng: Any, plan: Plan) ->
     return Perceptron()
 
 
-def _separated(state: Any) -> bool:
-    from widemargin.solvers.perceptron import separated
+def separated(state: Any) -> bool:
+    from widemargin.solvers import perceptron
 
-    return separated(state)
+    return perceptron.separated(state)
 
 
 SOLVERS: dict[str, Kind] = {
@@ -184,7 +187,7 @@ def fit(
             epochs=epochs,
             rng=rng,
             tol=tol,
-            settled=_separated if name == "perceptron" else None,
+            settled=separated if name == "perceptron" else None,
             progress=progress,
             threads=plan.threads,
         )

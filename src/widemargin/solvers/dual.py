@@ -116,12 +116,22 @@ class DualCoordinateDescent:
     def _walk(
         self, objective: Objective, samples: Samples, order: Array, state: DualState
     ) -> DualState:
+        state = self.walk(objective, samples, order, state)
+        self.settle(state)
+        return state
+
+    def walk(
+        self, objective: Objective, samples: Samples, order: Array, state: DualState
+    ) -> DualState:
+        """Steps along `order`, the multiplier held."""
         scores, moves = np.empty_like(state.b), np.empty_like(state.b)
         gain, slope = dual_epoch(objective, samples, order, state, scores, moves)
-        # β ← b, so b = β + ρ δ moves on by ρ δ; by no more than a margin, lest it overshoots
-        state.b[:] += np.clip(state.scale * state.rho * state.delta, -1.0, 1.0)
         slack = SLACKS * slope if self.shrink else np.inf
         return state._replace(gain=gain, slack=slack)
+
+    def settle(self, state: DualState) -> None:
+        """β ← b, so b = β + ρ δ moves on by ρ δ; by no more than a margin, lest it overshoots."""
+        state.b[:] += np.clip(state.scale * state.rho * state.delta, -1.0, 1.0)
 
     def _first_epoch(
         self, objective: Objective, samples: Samples, order: Array, state: DualState

@@ -73,20 +73,34 @@ def rebalance(objective: Any, samples: Any, state: Any, totals: Array) -> None:
     for k in range(state.b.size):
         free, full, heavy = heavier_side(state, totals, k)
         left = state.delta[k] * heavy
-        share_free = max(0.5, left / free) if free > 0.0 else 0.0
-        share_full = (left - free) / full if full > 0.0 and left > free else 0.0
-        for i in range(state.keep.size):
-            if left <= 0.0:
-                break
-            a, y = state.alpha[i, k], sign(samples, i, k)
-            part = share_full if at_largest(objective, samples, i, k, a) else share_free
-            if y == heavy and a * part > 0.0:
-                state.alpha[i, k] = a - min(a * min(part, 1.0), left)
-                left -= a - state.alpha[i, k]
-                g[k] = (state.alpha[i, k] - a) * y
-                axpys(g, row(samples.rows, i), state.W)
-        g[k] = 0.0
+        left = give_way(objective, samples, state, k, (heavy, free, full, left), left, g)
         state.delta[k] = left * heavy
+
+
+@kernel
+def give_way(
+    objective: Any, samples: Any, state: Any, k: int, imbalance: Any, left: float, g: Array
+) -> float:
+    """Shrink α on the heavier side of column k until `left` is no more; returns what remains.
+
+    imbalance = (sign of that side, Σ of its free α, Σ of those at their largest, |δ|), of all
+    rows, of which `samples` may be a part; g (K,) are zeros, and scratch.
+    """
+    heavy, free, full, whole = imbalance
+    share_free = max(0.5, whole / free) if free > 0.0 else 0.0
+    share_full = (whole - free) / full if full > 0.0 and whole > free else 0.0
+    for i in range(state.keep.size):
+        if left <= 0.0:
+            break
+        a, y = state.alpha[i, k], sign(samples, i, k)
+        part = share_full if at_largest(objective, samples, i, k, a) else share_free
+        if y == heavy and a * part > 0.0:
+            state.alpha[i, k] = a - min(a * min(part, 1.0), left)
+            left -= a - state.alpha[i, k]
+            g[k] = (state.alpha[i, k] - a) * y
+            axpys(g, row(samples.rows, i), state.W)
+    g[k] = 0.0
+    return left
 
 
 @jitable

@@ -51,6 +51,11 @@ def best_intercept(
 
         return crew.added(len(scores), part)
 
+    return where_level(slopes, b, eps)
+
+
+def where_level(slopes: Any, b: Array, eps: Array) -> Array:
+    """`best_intercept` from the slopes, a function of the intercepts."""
     low, high = bracket(slopes, b)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
