@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: solvers, file, text, startup, memory, outofcore."""
+"""All benchmarks, or those named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import time
 from harness import cli, report
 from harness.measure import Run
 
-NAMES = ("startup", "file", "text", "solvers", "memory", "outofcore")
+NAMES = (
+    "startup",
+    "file",
+    "text",
+    "solvers",
+    "parallel",
+    "memory",
+    "outofcore",
+)
 
 
 def main() -> None:

@@ -8,16 +8,20 @@ from widemargin._version import __version__ as __version__
 _HOMES = {  # public name → the module that holds it, imported on first use
     "Certificate": "widemargin.objective",
     "Dataset": "widemargin.data.dataset",
+    "KernelModel": "widemargin.kernel_model",
     "LinearSVC": "widemargin.estimators.linear_svc",
+    "LinearSVCCV": "widemargin.estimators.linear_svc_cv",
     "Model": "widemargin.model",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
+    "SVC": "widemargin.estimators.svc",
     "explain": "widemargin.explanation",
     "fit_store": "widemargin.bounded",
-    "load": "widemargin.model_file",
+    "load": "widemargin.kernel_model_file",
     "open": "widemargin.opening",
+    "path": "widemargin.estimators.path",
     "report": "widemargin.reports.api",
-    "save": "widemargin.model_file",
+    "save": "widemargin.kernel_model_file",
 }
 
 

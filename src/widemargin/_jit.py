@@ -17,14 +17,18 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import cgutils, types
 from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
-from numba.extending import overload, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 njit: Any = numba.njit  # options without published types pass through here
 config: Any = numba.config
+void: Any = types.void
+float64, uint64 = types.float64, types.uint64
+for_range: Any = cgutils.for_range
 
 PACKAGE = Path(__file__).parent
 KEPT_CACHES = 16  # folders of earlier versions that stay; older ones go
@@ -122,3 +126,15 @@ def compiled_as(function: Callable[..., Any]) -> Callable[[F], F]:
 def jitable(function: F) -> F:
     """A plain function that kernels may call; it compiles into them."""
     return register_jitable(function)
+
+
+def instructions(function: Callable[..., Any]) -> Any:
+    """A function of kernels given as LLVM instructions: it maps the types of its arguments to a
+    signature and to what writes the code."""
+    return intrinsic(function)
+
+
+def arrays_of(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
+    """The arguments of such code as arrays with `data` and `shape`."""
+    pairs = zip(signature.args, arguments, strict=True)
+    return [context.make_array(kind)(context, builder, value) for kind, value in pairs]

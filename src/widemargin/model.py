@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin._version import __version__
+from widemargin.calibration import Sigmoid, probabilities
 
 KINDS: dict[str, Any] = {"int": np.int64, "float": np.float64, "str": np.str_, "bool": np.bool_}
 
@@ -36,6 +37,7 @@ class Model:
     solver: str = ""
     certificate: Mapping[str, float] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)  # facts: samples, epochs, seconds …
+    sigmoids: tuple[Sigmoid, ...] | None = None  # of each column, where probabilities were fitted
     package_version: str = __version__
     features: Any = None  # how raw documents or records become rows; `features.fitted.Features`
 
@@ -67,6 +69,19 @@ class Model:
 
         values: NDArray[Any] = self.classes[codes_of(self.scores(X, threads=threads))]
         return values
+
+    def predict_proba(self, X: Any, *, threads: int = 1) -> NDArray[np.float64]:
+        """P(class | x), shape (n, n_classes), of a model that was trained for probabilities."""
+        return self.probabilities(self.scores(X, threads=threads))
+
+    def probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same from scores (n, K)."""
+        if self.sigmoids is None:
+            raise ValueError(
+                "the model has no probabilities: it was trained without them. Train it with "
+                "probability=True, or with `widemargin train --proba`."
+            )
+        return probabilities(scores, self.sigmoids)
 
     def scores(self, X: Any, *, threads: int = 1) -> NDArray[np.float64]:
         """(n, K) scores of the rows of a NumPy array, a SciPy matrix, or `Sparse` rows."""
@@ -143,11 +158,12 @@ def as_model(fitted: Any) -> Model:
         kind=kind,
         loss=str(options.get("loss", "perceptron")),
         penalty=str(options.get("penalty")),
-        C=options.get("C"),
+        C=options.get("C", getattr(fitted, "C_", None)),
         fit_intercept=bool(options.get("fit_intercept", True)),
         solver=type(fitted).__name__,
         certificate=None if certificate is None else certificate._asdict(),
         training={"params": {name: _plain(value) for name, value in options.items()}},
+        sigmoids=getattr(fitted, "sigmoids_", None) if options.get("probability") else None,
     )
 
 
@@ -181,8 +197,19 @@ def misfit(model: Model) -> str:
         return f"labels of kind {model.kind!r}"
     if not (np.isfinite(W).all() and np.isfinite(b).all()):
         return "weights that are not finite"
+    if model.sigmoids is not None and not sound(model.sigmoids, columns):
+        return f"sigmoids {model.sigmoids!r} for {columns} columns"
     if model.C is not None and not (isinstance(model.C, float | int) and math.isfinite(model.C)):
         return f"C={model.C!r}"
     if model.features is not None and model.features.n_features != model.n_features:
         return f"{model.n_features} weights for {model.features.n_features} features of its input"
     return ""
+
+
+def sound(sigmoids: Any, columns: int) -> bool:
+    """Whether these are as many pairs of finite numbers as there are columns."""
+    return len(sigmoids) == columns and all(
+        len(pair) == 2
+        and all(isinstance(value, float | int) and math.isfinite(value) for value in pair)
+        for pair in sigmoids
+    )

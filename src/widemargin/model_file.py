@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin._version import __version__
+from widemargin.calibration import Sigmoid
 from widemargin.errors import ModelFileError
 from widemargin.files import written_whole
 from widemargin.model import Model, as_model, misfit
@@ -42,7 +43,7 @@ def save(model: Any, path: PathLike, *, features: Any = None) -> None:
     if problem:
         raise ValueError(f"the model has {problem}, so it is not saved. Train it again.")
     facts, more = _facts(model)
-    version = 2 if more else 1
+    version = 2 if more or model.sigmoids is not None else 1
     text = json.dumps({"format": FORMAT, "version": version, **facts}, ensure_ascii=False)
     metadata = {"widemargin": text, "digest": digest(text, model.W, model.b, more)}
     whole = to_bytes({"W": model.W, "b": model.b, **more}, metadata)
@@ -55,6 +56,8 @@ def _facts(model: Model) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     apart = ("W", "b", "features")
     facts = {name: value for name, value in vars(model).items() if name not in apart}
     facts["n_features"] = model.n_features
+    if model.sigmoids is None:
+        del facts["sigmoids"]  # nothing that version 1 does not know
     if model.features is None:
         return facts, {}
     from widemargin.features.kept import to_kept
@@ -88,6 +91,8 @@ def load(path: PathLike) -> Model:
     try:
         n_features = facts.pop("n_features")
         facts["labels"] = tuple(facts["labels"])
+        if "sigmoids" in facts:
+            facts["sigmoids"] = tuple(Sigmoid(*pair) for pair in facts["sigmoids"])
         facts["features"] = _features(facts.get("features"), tensors)
         model = Model(W, b, **facts)
     except (KeyError, TypeError, ValueError) as error:

@@ -64,8 +64,8 @@ def zero_weights(samples: Samples) -> tuple[Array, Array]:
 
 
 def column(W: Array, k: int) -> Array:
-    """Column k of the weights, a view."""
-    return W if W.ndim == 1 else W[:, k]
+    """Column k of the weights, a view; a single one, a matrix, or lanes (d, 1, 8)."""
+    return W if W.ndim == 1 else W[:, 0, k] if W.ndim == 3 else W[:, k]
 
 
 def loss_sums(loss: Any, samples: Samples, W: Array, b: Array) -> Array:

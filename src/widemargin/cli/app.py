@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from widemargin._version import __version__
-from widemargin.cli import explain_options, train_options
+from widemargin.cli import explain_options, train_options, tune_options
 from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
 from widemargin.cli.options import Base, Data, Json, Memory, ModelFile, Page, Threads, Work
@@ -87,6 +87,7 @@ def pack(
 
 
 app.command(epilog=train_options.EXAMPLE)(train_options.train)
+app.command(epilog=tune_options.EXAMPLE)(tune_options.tune)
 
 
 @app.command(epilog="Example: widemargin predict spam.safetensors new.svm -o labels.txt")
@@ -106,6 +107,13 @@ def predict(
     scores: Annotated[
         bool, typer.Option("--scores", help="After each label a tab and its score, or scores.")
     ] = False,
+    proba: Annotated[
+        bool,
+        typer.Option(
+            "--proba",
+            help="After each label a tab and the probability of every class, in their order.",
+        ),
+    ] = False,
     n_jobs: Threads = None,
     format: tables.Format = None,
     text: tables.Text = None,
@@ -118,7 +126,7 @@ def predict(
     """
     said = tables.serving(format=format, text=text, label=label, encoding=encoding)
     return lambda: work_of("predict").predict(
-        model, data, output, scores=scores, threads=n_jobs, serving=said
+        model, data, output, scores=scores, proba=proba, threads=n_jobs, serving=said
     )
 
 

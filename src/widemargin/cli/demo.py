@@ -13,7 +13,7 @@ from widemargin.errors import InputError
 
 def demo(rows: int | None, plot: Path | None, *, json: bool) -> None:
     if plot is not None:
-        _check_plot(plot)
+        check_plot(plot)
     began = time.perf_counter()
     task = make_task(rows)
     corpus_seconds = time.perf_counter() - began
@@ -48,7 +48,7 @@ def demo(rows: int | None, plot: Path | None, *, json: bool) -> None:
             print(f"\nfigure         {plot}")
 
 
-def _check_plot(plot: Path) -> None:
+def check_plot(plot: Path) -> None:
     """What would stop the drawing, said before the work."""
     try:
         import matplotlib  # noqa: F401

@@ -16,9 +16,9 @@ from widemargin.cli.output import put_json
 from widemargin.data.rows import Array
 from widemargin.data.samples import make_samples
 from widemargin.errors import InputError
+from widemargin.kernel_model_file import load
 from widemargin.losses import LOSSES
 from widemargin.model import Model
-from widemargin.model_file import load
 from widemargin.objective import column
 from widemargin.penalties import L1, L2, NoPenalty, penalty_value
 from widemargin.scores import codes_of

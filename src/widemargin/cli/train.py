@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,14 @@ from widemargin.model import Model
 from widemargin.model_file import save
 from widemargin.objective import Objective, lam_of
 from widemargin.run.fit import Fitted
-from widemargin.run.solve import SOLVERS, Plan, fit, make_objective, solver_for
+from widemargin.run.solve import (
+    SOLVERS,
+    Plan,
+    fit,
+    make_objective,
+    refuse_scheme,
+    solver_for,
+)
 from widemargin.scores import error_of, scores
 from widemargin.threads import cores
 
@@ -44,6 +52,7 @@ class Training(NamedTuple):
     tol: float | None = None
     batch_size: int = 32
     n_jobs: int | None = None
+    scheme: str | None = None
     seed: int = 0
     class_weight: str | None = None
     n_features: int | None = None
@@ -54,6 +63,7 @@ class Training(NamedTuple):
     json: bool = False
     test_share: float | None = None
     reading: Mapping[str, Any] | None = None  # options for text and tables, by name
+    proba: bool = False
 
 
 class Timed(NamedTuple):
@@ -65,6 +75,7 @@ def train(asked: Training) -> int:
     """Load, fit, save, report; the exit code."""
     loss = asked.loss or ("perceptron" if asked.solver == "perceptron" else "hinge")
     solver = solver_for(asked.solver, loss)
+    refuse_scheme(asked.scheme, solver)
     check(asked)
     if asked.max_memory is not None:
         from widemargin.cli.train_bounded import train_bounded
@@ -78,17 +89,19 @@ def train(asked: Training) -> int:
     n = data.n_samples
     C = 1.0 / (asked.alpha * n) if asked.alpha is not None else asked.C or 1.0
     objective = make_objective(solver, loss, C, fit_intercept=asked.intercept)
-    plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads)
+    plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads, asked.scheme)
     watch = Epochs(n, asked.epochs or SOLVERS[solver].epochs, asked.tol or SOLVERS[solver].tol)
     with Live(watch.told):
         rng = np.random.default_rng(asked.seed)
         fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=watch.row)
+    sigmoids = _sigmoids(asked, solver, objective, samples, plan)
     times = Timed(loaded - began, time.perf_counter() - loaded)
     report = facts(objective, data, fitted, threads)
-    report |= {"solver": solver, "n_jobs": threads, "test_error": None}
+    report |= {"solver": solver, "n_jobs": threads, "scheme": asked.scheme, "test_error": None}
     if test is not None:
         report["test_error"] = test_error(test, data, fitted, threads)
-    model = _model(objective, data, fitted, loss, solver, report)
+    model = model_of(objective, data, fitted, loss, solver, report)
+    model = replace(model, sigmoids=sigmoids)
     page = _page(asked, model, fitted, data, test, times, threads)
     save(model, asked.model)
     _put(page, asked.report)
@@ -108,15 +121,29 @@ def check(asked: Training) -> None:
         raise ValueError(f"--class-weight {asked.class_weight!r} is unknown. Choose: balanced.")
     if asked.data == "-" == asked.test:
         raise ValueError("DATA and --test cannot both be stdin ('-'). Put one into a file.")
-    if not asked.model.absolute().parent.is_dir():
-        raise InputError(
-            f"{asked.model}: found no folder {asked.model.parent} to write into; "
-            "accepted: a file in an existing folder; make it first."
-        )
+    check_model(asked.model)
     if asked.report is not None:
         from widemargin.cli.report import check_page
 
         check_page(asked.report, asked.model)
+
+
+def check_model(path: Path) -> None:
+    if not path.absolute().parent.is_dir():
+        raise InputError(
+            f"{path}: found no folder {path.parent} to write into; "
+            "accepted: a file in an existing folder; make it first."
+        )
+
+
+def _sigmoids(
+    asked: Training, solver: str, objective: Objective, samples: Samples, plan: Plan
+) -> Any:
+    if not asked.proba:
+        return None
+    from widemargin.cli.proba import sigmoids
+
+    return sigmoids(solver, objective, samples, plan, asked.seed)
 
 
 def _loading(asked: Training, threads: int) -> Loading:
@@ -175,7 +202,7 @@ def test_error(test: Dataset, data: Dataset, fitted: Fitted, threads: int) -> fl
     return error_of(p, codes_among(data.label_names, test.label_names)[test.codes])
 
 
-def _model(
+def model_of(
     objective: Objective,
     data: Dataset,
     fitted: Fitted,

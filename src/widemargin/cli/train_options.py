@@ -62,6 +62,14 @@ def train(
         int, typer.Option(min=1, metavar="B", help="Samples a step, for minibatch.")
     ] = 32,
     n_jobs: Threads = None,
+    scheme: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="NAME",
+            show_default="one thread takes the steps",
+            help="How threads share the steps of sgd: hogwild, locked or round_robin.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of the samples.")] = 0,
     class_weight: Annotated[
         Optional[str],  # noqa: UP045
@@ -98,6 +106,12 @@ def train(
     idf: tables.Idf = True,
     norm: tables.Norm = None,
     lowercase: tables.Lowercase = True,
+    proba: Annotated[
+        bool,
+        typer.Option(
+            "--proba", help="Also fit probabilities, on scores cross-validated over 5 folds."
+        ),
+    ] = False,
 ) -> Work:
     """Train a linear classifier and save it. More than two classes: one against all."""
     said = dict(locals())  # every option goes on under its own name

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from widemargin._jit import jitable
+from widemargin._jit import compiled_as
 from widemargin.data.rows import Array, Rows, as_read_only, n_rows, read_only, take_rows
 
 
@@ -51,17 +51,37 @@ def n_columns(samples: Samples) -> int:
     return int(samples.factor.shape[1])
 
 
-@jitable
 def sign(samples: Any, i: int, k: int) -> float:
     """+1.0 where sample i is on the positive side of column k, else −1.0."""
+    return float(SIGNS[type(samples)](samples, i, k))
+
+
+def share(samples: Any, i: int, k: int) -> float:
+    """What sample i weighs in column k: sᵢ times the weight of its side."""
+    return float(SHARES[type(samples)](samples, i, k))
+
+
+def _sign(samples: Any, i: Any, k: Any) -> Any:
     return 1.0 if samples.codes[i] == k + samples.first else -1.0
 
 
-@jitable
-def share(samples: Any, i: int, k: int) -> float:
-    """What sample i weighs in column k: sᵢ times the weight of its side."""
+def _share(samples: Any, i: Any, k: Any) -> Any:
     side = 1 if samples.codes[i] == k + samples.first else 0
-    return samples.weight[i] * samples.factor[side, k]  # type: ignore[no-any-return]
+    return samples.weight[i] * samples.factor[side, k]
+
+
+SIGNS: dict[type[Any], Any] = {Samples: _sign}  # chosen by the type of the samples, so that other
+SHARES: dict[type[Any], Any] = {Samples: _share}  # kinds of columns can be added
+
+
+@compiled_as(sign)
+def _compiled_sign(samples: Any, i: Any, k: Any) -> Any:
+    return SIGNS.get(getattr(samples, "instance_class", type(None)))
+
+
+@compiled_as(share)
+def _compiled_share(samples: Any, i: Any, k: Any) -> Any:
+    return SHARES.get(getattr(samples, "instance_class", type(None)))
 
 
 def take_samples(samples: Samples, start: int, stop: int) -> Samples:

@@ -8,8 +8,10 @@ from typing import Any
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from widemargin.data.samples import Samples
+from widemargin.estimators._proba import cloned_sigmoids, has_sigmoids, log_proba_of, proba_of
 from widemargin.estimators.online import (
     Plan,
     fit_online,
@@ -33,7 +35,8 @@ class Perceptron(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
 
     Without a penalty the loop ends at the first epoch without a mistake, when nothing would
     change any more. With one, the step is that of `SGDClassifier(loss="perceptron",
-    learning_rate="constant")`. The rest, `certificate_` and `history_` too, as there.
+    learning_rate="constant")`. The rest, `certificate_`, `history_` and `probability` too, as
+    there.
 
     >>> import numpy as np
     >>> X = np.array([[-1.0, -1.0], [-2.0, -1.0], [1.0, 1.0], [2.0, 1.0]])
@@ -59,6 +62,7 @@ class Perceptron(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "warm_start": ["boolean"],
+        "probability": ["boolean"],
     }
 
     def __init__(  # the parameters, their order and defaults are scikit-learn's
@@ -80,6 +84,7 @@ class Perceptron(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         n_iter_no_change: int = 5,
         class_weight: Any = None,
         warm_start: bool = False,
+        probability: bool = False,
     ) -> None:
         self.penalty = penalty
         self.alpha = alpha
@@ -97,6 +102,7 @@ class Perceptron(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.warm_start = warm_start
+        self.probability = probability
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -109,6 +115,8 @@ class Perceptron(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     ) -> Perceptron:
         """Learn from X (n, d) and y (n,); coef_init (K, d) and intercept_init (K,) warm-start."""
         fit_online(self, plan_of, X, y, coef_init, intercept_init, sample_weight)
+        if self.probability:
+            self.sigmoids_ = cloned_sigmoids(self, X, y, sample_weight)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -122,6 +130,16 @@ class Perceptron(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         check_partial(self)
         partial_fit_online(self, plan_of, X, y, classes, sample_weight)
         return self
+
+    @available_if(has_sigmoids)
+    def predict_proba(self, X: Any) -> Any:
+        """P(class | x), shape (n, n_classes): sigmoids of the scores, divided by their sum."""
+        return proba_of(self, X)
+
+    @available_if(has_sigmoids)
+    def predict_log_proba(self, X: Any) -> Any:
+        """The logarithm of `predict_proba`, finite however sure."""
+        return log_proba_of(self, X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -16,6 +16,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from widemargin.data.samples import Samples
+from widemargin.estimators._common import scores_of
+from widemargin.estimators._proba import cloned_sigmoids, log_proba_of, proba_of
 from widemargin.estimators.online import (
     Plan,
     fit_online,
@@ -33,15 +35,20 @@ from widemargin.solvers.minibatch import Minibatch
 from widemargin.solvers.sgd import Sgd
 from widemargin.solvers.steps import State, intercept_decay
 from widemargin.solvers.truncated import NEVER, Truncated, truncated_state
+from widemargin.threads import threads_of
 
 PENALTIES = {"l2", "l1", "elasticnet"}
 RATES = {"constant", "optimal", "invscaling", "adaptive", "pa1", "pa2"}
+SCHEMES = {"hogwild", "locked", "round_robin"}
 PROBABILISTIC = ("log_loss", "modified_huber")
 
 
 def _has_probabilities(est: Any) -> bool:
-    if est.loss not in PROBABILISTIC:
-        raise AttributeError(f"probability estimates are not available for loss={est.loss!r}")
+    if est.loss not in PROBABILISTIC and not est.probability:
+        raise AttributeError(
+            f"probability estimates are not available for loss={est.loss!r}. "
+            "Use SGDClassifier(probability=True), loss='log_loss' or loss='modified_huber'."
+        )
     return True
 
 
@@ -52,14 +59,19 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
 
     that is alpha n C = 1 times scikit-learn's (1/n) Σ sᵢ ℓ + alpha r(w). Without a penalty
     C = 1 / n. More than two classes are told one against all, all of them in one pass over the
-    data, so that `n_jobs` has nothing to do and is kept for its name.
+    data. `n_jobs` threads take the scores and the certificate; the steps too, with a `scheme`.
 
     Differences from scikit-learn: with `learning_rate="optimal"` the rate is
     η₀ / (1 + alpha η₀ t) with η₀ found by trial on a subsample (`eta0_`), not by a rule of
     thumb; all classes stop together, when each has stalled; weights are float64 while they
     are learned; negative sample weights are refused.
 
-    Parameters that are ours: `batch_size`, samples a step (penalty 'l2' or None, no average).
+    Parameters that are ours: `batch_size`, samples a step (penalty 'l2' or None, no average);
+    `scheme`, how `n_jobs` threads share the weights (the same, and batch_size=1): 'hogwild',
+    without a lock; 'locked'; 'round_robin', which gives the same result in every run; None, one
+    thread takes the steps.
+    `probability`, whether `fit` also fits Platt's sigmoids (`sigmoids_`) to scores that it
+    cross-validates on 5 folds, which gives `predict_proba` for every loss.
 
     Attributes beside scikit-learn's: `eta0_`; after `fit`, `certificate_` (primal, dual, gap,
     relative_gap of the objective above) and `history_`, a list with one dict per epoch: epoch,
@@ -98,6 +110,8 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "average": [Interval(Integral, 0, None, closed="neither"), "boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "scheme": [StrOptions(SCHEMES), None],
+        "probability": ["boolean"],
     }
 
     def __init__(  # the parameters, their order and defaults are scikit-learn's
@@ -125,6 +139,8 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         warm_start: bool = False,
         average: bool | int = False,
         batch_size: int = 1,
+        scheme: str | None = None,
+        probability: bool = False,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -148,6 +164,8 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.average = average
         self.batch_size = batch_size
+        self.scheme = scheme
+        self.probability = probability
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -169,6 +187,8 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         if self.power_t < 0:
             told = "Negative values for `power_t` are deprecated, as in scikit-learn. Use >= 0."
             warnings.warn(told, FutureWarning, stacklevel=2)
+        if self.probability:
+            self.sigmoids_ = cloned_sigmoids(self, X, y, sample_weight)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -186,14 +206,22 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         partial_fit_online(self, plan_of, X, y, classes, sample_weight)
         return self
 
+    def decision_function(self, X: Any) -> Any:
+        """wᵀx + b of each row, (n,) or (n, K), on `n_jobs` threads."""
+        threads = threads_of(self.n_jobs)
+        return super().decision_function(X) if threads == 1 else scores_of(self, X, threads)
+
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Any:
-        """P(class | x) of shape (n, n_classes), for the log loss and modified Huber alone.
+        """P(class | x) of shape (n, n_classes).
 
+        With probability=True by the sigmoids of `fit`. Else for the log loss and modified Huber:
         log loss: 1 / (1 + exp(−p)); modified Huber: (clip(p, −1, 1) + 1) / 2, a quadratic loss's
         minimiser; one against all, divided by their sum (Zadrozny & Elkan, 2002), or uniform
         where all are zero.
         """
+        if self.probability:
+            return proba_of(self, X)
         check_is_fitted(self)
         if self.loss == "log_loss":
             return self._predict_proba_lr(X)
@@ -207,7 +235,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Any:
         """The logarithm of `predict_proba`; −∞ where modified Huber is certain."""
-        return np.log(self.predict_proba(X))
+        return log_proba_of(self, X) if self.probability else np.log(self.predict_proba(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -233,6 +261,13 @@ def check_parameters(est: SGDClassifier) -> None:
         raise ValueError(
             f"batch_size={est.batch_size} goes with penalty 'l2' or None and without averaging, "
             f"got penalty={est.penalty!r}, average={est.average!r}. Use batch_size=1 for those."
+        )
+    plain = est.penalty in ("l2", None) and not est.average and est.batch_size == 1
+    if est.scheme is not None and not plain:
+        raise ValueError(
+            f"scheme={est.scheme!r} goes with penalty 'l2' or None, without averaging and with "
+            f"batch_size=1, got penalty={est.penalty!r}, average={est.average!r}, "
+            f"batch_size={est.batch_size}. Use scheme=None for those."
         )
 
 
@@ -263,7 +298,8 @@ def plan_of(est: SGDClassifier, samples: Samples, n: int, start: State, rng: Any
         known = trial_eta0(trial, objective, samples, rng)
         solver = make_solver(est, samples, penalty, schedule_of(est, known))
     est.eta0_ = float(known)
-    return Plan(objective, solver, state_for(est, solver, start), est.learning_rate == "adaptive")
+    first, adaptive = state_for(est, solver, start), est.learning_rate == "adaptive"
+    return Plan(objective, solver, first, adaptive, threads_of(est.n_jobs), est.scheme)
 
 
 def schedule_of(est: SGDClassifier, eta0: float) -> Schedule:

@@ -24,11 +24,11 @@ from widemargin.run.blocked import rows_of
 from widemargin.scores import codes_of
 from widemargin.solvers import dual
 from widemargin.solvers.dual_kernels import (
-    add_side_totals,
     give_way,
     losses_at,
     reselect,
     scores_and_losses,
+    side_totals,
     total_shares,
 )
 from widemargin.solvers.intercept import slope_sums, where_level
@@ -151,11 +151,10 @@ class BlockedDual:
 
     def _rebalance(self, state: dual.DualState) -> None:
         """`dual_kernels.rebalance`: free α of the heavier side give way, block after block."""
-        for k in range(state.b.size):
-            free, full = np.zeros(2), np.zeros(2)
-            for block in self._each():
-                own = part_of(state, block)
-                add_side_totals(self.objective, block.samples, own.alpha, k, free, full)
+        totals = np.zeros((state.b.size, 2, 2))
+        for block in self._each():
+            side_totals(self.objective, block.samples, part_of(state, block).alpha, totals)
+        for k, (free, full) in enumerate(totals):
             delta = float((free[1] + full[1]) - (free[0] + full[0]))
             heavy, left, g = 1.0 if delta > 0.0 else -1.0, abs(delta), np.zeros(state.b.size)
             side = int(delta > 0.0)

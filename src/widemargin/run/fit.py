@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from widemargin.objective import Certificate, Objective, certify
 from widemargin.run.certified import Step, certified
 from widemargin.run.serial import serial
 from widemargin.solvers.dual import DualCoordinateDescent
+from widemargin.solvers.dual_replicas import ReplicatedDual, worthwhile
 from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.primal_cd import PrimalCoordinateDescent, by_columns
 from widemargin.solvers.prox_newton import ProximalNewton
+from widemargin.threads import crew_of
 
 Row: TypeAlias = dict[str, float]  # epoch, seconds, objective, gap, dual; NaN where not measured
 Progress: TypeAlias = Callable[[Row], None]
@@ -64,12 +66,16 @@ def fit_dual(
     max_epochs: int,
     rng: np.random.Generator,
     progress: Progress | None = None,
+    threads: int = 1,
 ) -> Fitted:
-    """Dual coordinate descent until the relative duality gap of every column is at most tol."""
-    steps = certified(
-        DualCoordinateDescent(), objective, samples, rng, tol=tol, max_epochs=max_epochs
-    )
-    return followed(steps, progress)
+    """Dual coordinate descent until the relative duality gap of every column is at most tol.
+
+    On as many of the `threads` as the data are worth; one takes the steps of the serial solver.
+    """
+    with crew_of(worthwhile(samples, threads)) as crew:
+        solver = DualCoordinateDescent() if crew.pool is None else ReplicatedDual(crew)
+        steps = certified(solver, objective, samples, rng, tol=tol, max_epochs=max_epochs)
+        return followed(steps, progress)
 
 
 def followed(steps: Iterable[Step], progress: Progress | None) -> Fitted:
@@ -91,14 +97,15 @@ def fit_newton(
     tol: float,
     max_epochs: int,
     to_the_end: bool = False,
+    start: Any = None,
     progress: Progress | None = None,
 ) -> Fitted:
     """Newton steps until the relative gap is at most tol; `to_the_end`, until they stand still.
 
     Without a certificate each step, a fit to the end is reproducible to rounding.
     """
-    state, began = solver.init(objective, samples), time.perf_counter()
-    history: list[Row] = []
+    began, history = time.perf_counter(), list[Row]()
+    state = solver.init(objective, samples) if start is None else start
     for epoch in range(1, max(max_epochs, 1) + 1):
         state = solver.step(objective, samples, state)
         proof, done = None, not state.live.any() or epoch >= max_epochs

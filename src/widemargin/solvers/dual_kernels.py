@@ -62,16 +62,16 @@ def dual_epoch(objective: Any, samples: Any, order: Array, state: Any, p: Array,
 
 
 @kernel
-def rebalance(objective: Any, samples: Any, state: Any) -> None:
+def rebalance(objective: Any, samples: Any, state: Any, totals: Array) -> None:
     """Make Σᵢ αᵢₖ yᵢₖ = 0 in every column by shrinking α on the heavier side, in place.
 
     Free α give way first: the dual is flat there, so it falls in second order only. Each gives
     half of itself, or more where half of all does not suffice, until the balance is met; what
-    free α cannot give, those at their largest do.
+    free α cannot give, those at their largest do. totals (K, 2, 2) are `side_totals`.
     """
     g = np.zeros(state.b.size)
     for k in range(state.b.size):
-        free, full, heavy = side_totals(objective, samples, state, k)
+        free, full, heavy = heavier_side(state, totals, k)
         left = state.delta[k] * heavy
         left = give_way(objective, samples, state, k, (heavy, free, full, left), left, g)
         state.delta[k] = left * heavy
@@ -109,27 +109,24 @@ def at_largest(objective: Any, samples: Any, i: int, k: int, a: float) -> bool:
 
 
 @jitable
-def side_totals(objective: Any, samples: Any, state: Any, k: int) -> Any:
+def heavier_side(state: Any, totals: Array, k: int) -> Any:
     """Refresh δ of column k; (Σ free α, Σ α at their largest, sign) of its heavier side."""
-    free, full = np.zeros(2), np.zeros(2)
-    add_side_totals(objective, samples, state.alpha, k, free, full)
+    free, full = totals[k, 0], totals[k, 1]
     state.delta[k] = (free[1] + full[1]) - (free[0] + full[0])
     heavy = 1 if state.delta[k] > 0.0 else 0
     return free[heavy], full[heavy], 2.0 * heavy - 1.0
 
 
-@kernel
-def add_side_totals(
-    objective: Any, samples: Any, alpha: Array, k: int, free: Array, full: Array
-) -> None:
-    """Add column k's Σ of free α, and Σ of those at their largest, of either side, in place."""
-    for i in range(alpha.shape[0]):
-        a = alpha[i, k]
-        side = 1 if sign(samples, i, k) > 0.0 else 0
-        if at_largest(objective, samples, i, k, a):
-            full[side] += a
-        else:
-            free[side] += a
+@lean_kernel
+def side_totals(objective: Any, samples: Any, alpha: Array, totals: Array) -> None:
+    """Add Σ αᵢₖ of the (negative, positive) side to totals[k, 0], free α, or totals[k, 1], α at
+    their largest."""
+    for k in range(alpha.shape[1]):
+        for i in range(alpha.shape[0]):
+            a = alpha[i, k]
+            side = 1 if sign(samples, i, k) > 0.0 else 0
+            full = 1 if at_largest(objective, samples, i, k, a) else 0
+            totals[k, full, side] += a
 
 
 @kernel
