@@ -156,7 +156,7 @@ def as_model(fitted: Any) -> Model:
         b=np.ascontiguousarray(np.broadcast_to(intercept, (len(coef),))),
         labels=labels,
         kind=kind,
-        loss=str(options.get("loss", "perceptron")),
+        loss=_loss_name(options),
         penalty=str(options.get("penalty")),
         C=options.get("C", getattr(fitted, "C_", None)),
         fit_intercept=bool(options.get("fit_intercept", True)),
@@ -165,6 +165,12 @@ def as_model(fitted: Any) -> Model:
         training={"params": {name: _plain(value) for name, value in options.items()}},
         sigmoids=getattr(fitted, "sigmoids_", None) if options.get("probability") else None,
     )
+
+
+def _loss_name(options: Mapping[str, Any]) -> str:
+    """The loss, or what a joint problem of all classes is called."""
+    joint = options.get("multi_class", "ovr")
+    return str(options.get("loss", "perceptron") if joint == "ovr" else joint)
 
 
 def _plain(value: Any) -> Any:
