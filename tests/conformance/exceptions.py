@@ -40,7 +40,5 @@ EXCEPTIONS: dict[str, str] = {
 # Cases of what is not built yet.
 LATER: dict[str, str] = {
     "test_svm::test_linearsvc_crammer_singer[42]": "multi_class='crammer_singer'",
-    "test_svm::test_probability[42]": "SVC(probability=True)",
-    "test_svm::test_hasattr_predict_proba[42]": "SVC(probability=True)",
     "test_svm::test_crammer_singer_binary[42]": "multi_class='crammer_singer'",
 }
