@@ -22,7 +22,7 @@ from widemargin.threads import cores, crew_of
 Spec = dict[str, Any]
 FITS = 7  # in a process, each with an order of its own, after one that warms up
 PARTS = 8  # of an epoch: the objective is looked at after each, with the clock stopped
-MOST_EPOCHS = 20
+MOST_EPOCHS = 100
 
 
 def dual(spec: Spec) -> Any:

@@ -51,7 +51,7 @@ def test_parameters_are_scikit_learns_in_order_and_default(name):
     )
     told = [(p.name, p.kind, p.default) for p in ours]
     assert told[: len(theirs)] == [(p.name, p.kind, p.default) for p in theirs]
-    assert {p.name for p in ours[len(theirs) :]} <= {"batch_size", "scheme"}
+    assert {p.name for p in ours[len(theirs) :]} <= {"batch_size", "scheme", "probability"}
 
 
 def test_the_certificate_is_of_the_stated_objective(cancer):
@@ -225,7 +225,7 @@ def test_averaging_over_calls_is_averaging_over_one(cancer):
 
 @pytest.mark.parametrize("scheme", ["hogwild", "locked", "round_robin"])
 def test_threads_by_a_scheme_find_what_one_finds(cancer, scheme):
-    X, y = cancer
+    X, y = sp.csr_matrix(cancer[0]), cancer[1]
     how = dict(alpha=0.05, max_iter=60, tol=None, random_state=0)
     serial = SGDClassifier(**how).fit(X, y)
     clf = SGDClassifier(n_jobs=2, scheme=scheme, **how).fit(X, y)
@@ -239,8 +239,8 @@ def test_threads_by_a_scheme_find_what_one_finds(cancer, scheme):
 
 
 def test_round_robin_is_the_same_in_every_run(cancer):
-    X, y = cancer
-    how = dict(n_jobs=3, scheme="round_robin", alpha=0.05, random_state=0, loss="log_loss")
+    X, y = sp.csr_matrix(cancer[0]), cancer[1]
+    how = dict(n_jobs=3, scheme="round_robin", alpha=0.05, random_state=0)
     one, two = (SGDClassifier(**how).fit(X, y) for _ in range(2))
     np.testing.assert_array_equal(one.coef_, two.coef_)
     assert one.certificate_ == two.certificate_

@@ -23,7 +23,7 @@ from widemargin.threads import ALONE, crew_of
 def solve(samples, objective, threads, *, tol=1e-6, seed=0, max_epochs=3000):
     """The last step of a certified run; on one thread that of the serial solver."""
     with crew_of(threads) as crew:
-        solver = ReplicatedDual(crew) if threads > 1 else DualCoordinateDescent()
+        solver = ReplicatedDual(crew, fewest=0.0) if threads > 1 else DualCoordinateDescent()
         rng = np.random.default_rng(seed)
         *_, last = certified(solver, objective, samples, rng, tol=tol, max_epochs=max_epochs)
     return last
@@ -65,8 +65,9 @@ def test_the_optimum_on_any_number_of_threads(threads):
 
 
 @pytest.mark.parametrize("loss, fit_intercept", [(SquaredHinge(), True), (Logistic(), False)])
-def test_smooth_losses_dense_rows_with_and_without_intercept(loss, fit_intercept):
+def test_smooth_losses_with_and_without_intercept(loss, fit_intercept):
     X, y = some_data()
+    X = csr_matrix(X) if fit_intercept else X
     samples, objective = binary_samples(X, y), Objective(loss, 0.5, L2(), fit_intercept)
     last = solve(samples, objective, 2)
     assert (last.state.b[0] != 0.0) == fit_intercept
@@ -107,7 +108,7 @@ def test_the_dual_never_falls():
     X, y = some_data(400, seed=5)
     samples, objective = binary_samples(X, y), Objective(Hinge(), 0.5, L2(), False)
     with crew_of(4) as crew:
-        solver, before = ReplicatedDual(crew), 0.0
+        solver, before = ReplicatedDual(crew, fewest=0.0), 0.0
         state = solver.init(objective, samples)
         for seed in range(6):
             order = np.random.default_rng(seed).permutation(400).astype(np.uint32)
@@ -201,6 +202,24 @@ def test_a_large_fit_takes_threads(monkeypatch):
     assert fits[2].solved and not np.array_equal(fits[1].W, fits[2].W)
     assert fits[2].certificate.primal <= fits[1].certificate.primal / (1.0 - 1e-3)
     assert fits[2].epochs <= 2 * fits[1].epochs
+
+
+def test_epochs_of_few_rows_are_serial():
+    """Same order, same state: the epoch of one thread, bit for bit."""
+    X, y = some_data(1500)
+    samples, objective = binary_samples(X, y), Objective(Hinge(), 0.1)
+    order = np.random.default_rng(0).permutation(1500).astype(np.uint32)
+    with crew_of(2) as crew:
+        found = []
+        for solver in (
+            DualCoordinateDescent(),
+            ReplicatedDual(crew),
+            ReplicatedDual(crew, True, 0),
+        ):
+            state = solver.init(objective, samples)._replace(gain=1.0)  # no first epoch
+            found.append(solver.epoch(objective, samples, order, state).W)
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
 
 
 def test_large_replicas_are_added_by_ranges(monkeypatch):

@@ -59,8 +59,14 @@ def refuse(asked: Training) -> None:
             f"{asked.data}: --max-memory goes with svmlight text and packed stores, not with "
             "documents and tables; leave it out, or give svmlight text."
         )
-    for option, said in (("--report", asked.report), ("--test-share", asked.test_share)):
-        if said is not None:
+    for option, said in (
+        ("--report", asked.report is not None),
+        ("--test-share", asked.test_share is not None),
+        ("--proba", asked.proba),
+        ("--scheme", asked.scheme is not None),
+        ("--multi-class crammer_singer", asked.multi_class != "ovr"),
+    ):
+        if said:
             raise ValueError(
                 f"{option} does not go with --max-memory, which never holds all rows at once. "
                 "Leave one of them out; a test set of its own goes with both: --test."

@@ -30,7 +30,7 @@ from widemargin.estimators.svc_data import (
     validated,
     warn_of_early_end,
 )
-from widemargin.estimators.svc_proba import refuse_unfitted_sigmoids, svc_sigmoids, votes_or_scores
+from widemargin.estimators.svc_proba import fitted_sigmoids, svc_sigmoids, votes_or_scores
 from widemargin.kernel_scores import matrix_scores, row_scores, votes
 from widemargin.kernels import Kernel
 from widemargin.run.kernel_fit import Machines, Settings, fit_machines
@@ -281,15 +281,13 @@ class SVC(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> Array:
         """(n, K) P(class | x); of more than two classes from the votes."""
         check_is_fitted(self)
-        refuse_unfitted_sigmoids(self)
-        return probabilities(votes_or_scores(self._pair_scores(X)), self.sigmoids_)
+        return probabilities(votes_or_scores(self._pair_scores(X)), fitted_sigmoids(self))
 
     @available_if(has_sigmoids)
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of `predict_proba`, finite however sure."""
         check_is_fitted(self)
-        refuse_unfitted_sigmoids(self)
-        return log_probabilities(votes_or_scores(self._pair_scores(X)), self.sigmoids_)
+        return log_probabilities(votes_or_scores(self._pair_scores(X)), fitted_sigmoids(self))
 
     @property
     def coef_(self) -> Any:

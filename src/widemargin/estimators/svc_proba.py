@@ -36,12 +36,14 @@ def _taken(est: Any, X: Any, some: Array, others: Array) -> Any:
     return X[np.ix_(some, others)] if est.kernel == "precomputed" else _safe_indexing(X, some)
 
 
-def refuse_unfitted_sigmoids(est: Any) -> None:
+def fitted_sigmoids(est: Any) -> tuple[Sigmoid, ...]:
     if est.sigmoids_ is None:
         raise NotFittedError(
             "predict_proba is not available when fitted with probability=False. Fit again with "
             "probability=True."
         )
+    found: tuple[Sigmoid, ...] = est.sigmoids_
+    return found
 
 
 def votes_or_scores(scores: Array) -> Array:

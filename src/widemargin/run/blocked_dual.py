@@ -5,7 +5,7 @@ blocks in random order, those left out whose rows all rest at their bounds. What
 at certain shares of an epoch, the steps of the multiplier and, in the first epoch, the change of
 scale, falls where it falls, within a block if need be. Several walks over a block while it is in
 memory, as in block minimisation (Yu, Hsieh, Chang & Lin, Large linear classification when data
-cannot fit in memory, 2010), bring nothing as long as reading is hidden behind computing.
+cannot fit in memory, 2010), gain nothing as long as reading is hidden behind computing.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ from widemargin.threads import Crew
 CHUNKS = 15  # of the first epoch
 FIRST_CHUNK = 0.05  # as a share of the rows
 FIRST_WALKS = 2  # over the first chunk
-WORTH_A_THREAD = 2_000_000  # entries times columns, below which waking it costs more than it does
-PER_WEIGHT = 32  # entries to a weight and thread, below which adding replicas costs too much
+WORTH_A_THREAD = 4_000_000  # entries times columns: with fewer, steps a thread sees late cost more
+PER_WEIGHT = 64  # entries to a weight and thread, below which adding replicas costs too much
 LARGE = 500_000  # weights of all replicas, from which they are added by threads
 LINE = 16  # numbers between what two threads write, so that they share no line of the cache
 
@@ -56,6 +56,7 @@ class ReplicatedDual:
 
     crew: Crew
     shrink: bool = True
+    fewest: float = 2.0 * WORTH_A_THREAD  # work of an epoch, below which one thread takes its steps
 
     def init(self, objective: Objective, samples: Samples) -> DualState:
         return self._alone().init(objective, samples)
@@ -65,6 +66,8 @@ class ReplicatedDual:
     ) -> DualState:
         if np.isinf(state.gain) and len(order) >= FEW_ROWS:
             return self._first_epoch(objective, samples, order, state)
+        if work_of(samples, int(np.count_nonzero(state.keep))) < self.fewest:
+            return self._alone().epoch(objective, samples, order, state)
         gain, visited = 0.0, state.visited
         for part in np.array_split(order, PARTS):
             state, walked = self._round(objective, samples, part, state)
@@ -132,9 +135,11 @@ class ReplicatedDual:
 
 def worthwhile(samples: Samples, threads: int) -> int:
     """As many threads as these data are worth: large enough, and rows enough to a weight."""
-    work = n_nonzeros(samples.rows)
-    weights = max(1, n_features(samples.rows))
-    return max(
-        1,
-        min(threads, work * n_columns(samples) // WORTH_A_THREAD, work // (PER_WEIGHT * weights)),
-    )
+    work, weights = work_of(samples, len(samples.codes)), n_features(samples.rows)
+    per_weight = n_nonzeros(samples.rows) / (PER_WEIGHT * max(1, weights))
+    return max(1, min(threads, int(work / WORTH_A_THREAD), int(per_weight)))
+
+
+def work_of(samples: Samples, n: int) -> float:
+    """Entries times columns of n rows of mean length."""
+    return n_nonzeros(samples.rows) * n_columns(samples) * (n / max(1, len(samples.codes)))
