@@ -22,11 +22,12 @@ from widemargin.estimators._common import (
     refuse_broken_columns,
     scores_of,
 )
-from widemargin.estimators.linear_svc import FEW_FEATURES, LOSSES, LinearSVC
+from widemargin.estimators.linear_svc import LOSSES, LinearSVC
 from widemargin.objective import Certificate, Objective
 from widemargin.run.columns import column_groups, each_group, together
 from widemargin.run.fit import Fitted, history_row
 from widemargin.run.many_labels import fit_labels
+from widemargin.run.path import FEW_FEATURES
 from widemargin.threads import threads_of
 
 
