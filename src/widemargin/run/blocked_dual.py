@@ -88,7 +88,7 @@ class BlockedDual:
         K, blocks = n_columns(self.blocks.samples), self.blocks
         for block in visit(blocks, [0]):
             state: dual.DualState = self.solver.init(self.objective, block.samples)
-        shares = sum(total_shares(self.crew, block.samples, K) for block in through(blocks))
+        shares = self._sum(lambda block: total_shares(self.crew, block.samples, K))
         floor = dual.NOTHING * self.objective.C * shares
         return state._replace(alpha=self.alpha, keep=np.ones(blocks.n, np.bool_), floor=floor)
 
