@@ -28,11 +28,16 @@ TYPES = {
 }  # fmt: skip
 
 
-def save(model: Any, path: model_file.PathLike) -> None:
-    """Write a model or a fitted estimator; the file appears under `path` when it is whole."""
+def save(model: Any, path: model_file.PathLike, *, features: Any = None) -> None:
+    """Write a model or a fitted estimator; the file appears under `path` when it is whole.
+
+    `features` of a data set of text or tables are kept beside the weights of a linear model.
+    """
     if not (hasattr(model, "machine") or hasattr(model, "fitted_kernel_")):
-        model_file.save(model, path)
+        model_file.save(model, path, features=features)
         return
+    if features is not None:
+        raise ValueError("features are kept with linear models; one with a kernel has none.")
     from safetensors.numpy import save as to_bytes
 
     from widemargin.kernel_model import as_kernel_model, misfit

@@ -16,9 +16,10 @@ from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.cli.clock import since_start
 from widemargin.cli.demo import check_plot
 from widemargin.cli.loading import Loading, load
+from widemargin.cli.outcome import facts, model_of
 from widemargin.cli.output import Progress, put_json
 from widemargin.cli.proba import sigmoids
-from widemargin.cli.train import check_model, facts, model_of, samples_of
+from widemargin.cli.train import check_model, samples_of
 from widemargin.data.rows import Array
 from widemargin.data.samples import Samples
 from widemargin.errors import choose
