@@ -27,7 +27,7 @@ from widemargin.objective import Certificate, Objective
 from widemargin.run.columns import column_groups, each_group, together
 from widemargin.run.fit import Fitted, history_row
 from widemargin.run.many_labels import fit_labels
-from widemargin.run.path import FEW_FEATURES
+from widemargin.run.tuning import FEW_FEATURES
 from widemargin.threads import threads_of
 
 
