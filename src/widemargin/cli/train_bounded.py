@@ -41,7 +41,7 @@ def train_bounded(asked: Training, solver: str, loss: str) -> int:
         loaded = time.perf_counter()
         model = _fit(asked, store, solver, loss, limit)
     fitted, threads = time.perf_counter(), asked.n_jobs or cores()
-    report = {**model.training, "test_error": None}
+    report = {**model.training, "scheme": None, "test_error": None}
     if asked.test:
         report["test_error"] = test_error(model, asked.test, limit, threads)
     report["peak_memory"] = peak()
