@@ -16,6 +16,7 @@ NAMES = (
     "parallel",
     "memory",
     "outofcore",
+    "svc",
 )
 
 

@@ -12,6 +12,7 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "LinearSVC": "widemargin.estimators.linear_svc",
     "LinearSVCCV": "widemargin.estimators.linear_svc_cv",
     "Model": "widemargin.model",
+    "OneVsRestClassifier": "widemargin.estimators.one_vs_rest",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
     "SVC": "widemargin.estimators.svc",

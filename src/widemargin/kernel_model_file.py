@@ -105,6 +105,7 @@ def load(path: model_file.PathLike) -> Any:
 
 
 def _model(name: str, facts: dict[str, Any], tensors: dict[str, Array]) -> Any:
+    from widemargin.calibration import Sigmoid
     from widemargin.kernel_model import KernelModel, misfit
     from widemargin.kernel_scores import Machine
     from widemargin.kernels import KERNELS
@@ -114,6 +115,8 @@ def _model(name: str, facts: dict[str, Any], tensors: dict[str, Array]) -> Any:
     machine = Machine(tensors["coef"], tensors["counts"], tensors["intercept"])
     support = _rows(name, tensors, facts.pop("n_features"))
     facts["labels"] = tuple(facts["labels"])
+    if facts.get("sigmoids") is not None:
+        facts["sigmoids"] = tuple(Sigmoid(*pair) for pair in facts["sigmoids"])
     model = KernelModel(made, support, machine, **facts)
     problem = misfit(model)
     if problem:

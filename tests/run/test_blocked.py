@@ -15,7 +15,7 @@ from widemargin.errors import Diverged
 from widemargin.losses import Hinge
 from widemargin.objective import Objective, dual, primal
 from widemargin.run.blocked import blocked, evaluate_blocks
-from widemargin.run.blocked_dual import BlockedDual, first_shares, later_shares
+from widemargin.run.blocked_dual import BlockedDual, First, first_shares, later_shares
 from widemargin.run.evaluation import evaluate
 from widemargin.run.solve import Plan, fit, make_objective
 from widemargin.run.solve_blocks import fit_blocks
@@ -119,7 +119,7 @@ def test_the_dual_solver_visits_every_row_once_an_epoch(two, window):
 
 @pytest.mark.parametrize("n, head", [(1000, 20), (5000, 1), (7, 7)])
 def test_shares_of_an_epoch(n, head):
-    first = first_shares(n, head)
+    first = first_shares(n, head, First())
     assert [s[:2] for s in first[:3]] == [(0, head)] * 3 and first[3].start == head
     for shares in (first[2:], later_shares(n)):
         assert shares[0].start == 0 and shares[-1].stop == n
@@ -155,6 +155,19 @@ def test_dual_variables_are_feasible_and_give_the_value(two):
     value = dual(objective, samples_of(two), solver.alpha.copy()).sum()
     assert lower.sum() <= value + 1e-9 * abs(value)
     assert lower.sum() == pytest.approx(value, rel=1e-6)
+
+
+def test_threads_walk_each_block_together(two, monkeypatch):
+    monkeypatch.setattr("widemargin.solvers.dual_replicas.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("widemargin.threads.FEWEST", 20)
+    objective = make_objective("dual", "hinge", 1.0)
+    alone = in_blocks("dual", two, objective, tol=1e-3)
+    a, b = (in_blocks("dual", two, objective, tol=1e-3, threads=2) for _ in range(2))
+    assert a.solved and np.array_equal(a.W, b.W) and not np.array_equal(a.W, alone.W)
+    value = primal(objective, samples_of(two), a.W, a.b).sum()
+    assert a.certificate.primal == pytest.approx(value, rel=1e-9)
+    assert alone.certificate.dual <= value * (1.0 + 1e-9)
+    assert a.certificate.dual <= alone.certificate.primal
 
 
 @pytest.mark.parametrize("mapped", [False, True])

@@ -14,14 +14,16 @@ from widemargin.cli.labels import codes_among
 from widemargin.cli.live import Live, Rows
 from widemargin.cli.output import put_json
 from widemargin.data.rows import Array
-from widemargin.data.samples import make_samples
+from widemargin.data.samples import joint_samples, make_samples
 from widemargin.errors import InputError
 from widemargin.kernel_model_file import load
-from widemargin.losses import LOSSES
+from widemargin.losses import LOSSES, Hinge
 from widemargin.model import Model
 from widemargin.objective import column
 from widemargin.penalties import L1, L2, NoPenalty, penalty_value
+from widemargin.run.joint import JOINT
 from widemargin.scores import codes_of
+from widemargin.solvers.crammer_singer_kernels import joint_losses
 from widemargin.solvers.dual_kernels import losses_at
 from widemargin.threads import cores
 
@@ -84,10 +86,29 @@ def add(model: Model, block: Block, seen: Seen, p: Array, codes: Array) -> Seen:
     k = len(model.labels)
     confusion = np.bincount(codes * k + codes_of(p), minlength=k * k).reshape(k, k)
     losses = seen.losses
-    if model.loss in LOSSES:
+    if model.loss == JOINT and k > 2:
+        losses += joint_losses(joint_samples(block.rows, codes, k), p, np.zeros_like(model.b))
+    elif loss_of(model) is not None:
         samples = make_samples(block.rows, codes, k)
-        losses += losses_at(LOSSES[model.loss](), samples, p, np.zeros_like(model.b)).sum()
+        losses += losses_at(loss_of(model), samples, p, np.zeros_like(model.b)).sum()
     return Seen(seen.confusion + confusion, losses)
+
+
+def loss_of(model: Model) -> Any:
+    """The loss of one column; None where the package has none of that name.
+
+    The joint loss of two classes is the hinge of their one column.
+    """
+    return (
+        Hinge() if model.loss == JOINT else LOSSES[model.loss]() if model.loss in LOSSES else None
+    )
+
+
+def penalty_of(model: Model) -> float:
+    """r of all columns; of two classes trained jointly, w₁ = −w₀ = w / 2 are the columns."""
+    kind, K = PENALTIES[model.penalty], model.b.size
+    total = sum(penalty_value(kind, column(model.W, k)) for k in range(K))
+    return 0.5 * total if model.loss == JOINT and K == 1 else total
 
 
 def summary(model: Model, seen: Seen) -> dict[str, Any]:
@@ -105,7 +126,7 @@ def summary(model: Model, seen: Seen) -> dict[str, Any]:
         "error": 1.0 - float(right.sum()) / n,
         "accuracy": float(right.sum()) / n,
         "macro_f1": float(np.mean(f1)),
-        "mean_loss": seen.losses / n if model.loss in LOSSES else None,
+        "mean_loss": seen.losses / n if loss_of(model) is not None else None,
         "classes": classes,
         "confusion": seen.confusion.tolist(),
         "loss": model.loss,
@@ -113,9 +134,8 @@ def summary(model: Model, seen: Seen) -> dict[str, Any]:
         "objective_per_sample": None,
     }
     trained = model.training.get("n_samples")
-    if model.loss in LOSSES and model.penalty in PENALTIES and model.C and trained:
-        kind = PENALTIES[model.penalty]
-        penalty = sum(penalty_value(kind, column(model.W, k)) for k in range(model.b.size))
+    if loss_of(model) is not None and model.penalty in PENALTIES and model.C and trained:
+        penalty = penalty_of(model)
         report["objective"] = penalty + model.C * seen.losses
         report["objective_per_sample"] = penalty / (model.C * trained) + seen.losses / n
     return report

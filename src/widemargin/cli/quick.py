@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {  # option → its name, 
     "--n-jobs": ("n_jobs", _positive),
     "--scheme": ("scheme", str),
     "--class-weight": ("class_weight", str),
+    "--multi-class": ("multi_class", str),
     "--n-features": ("n_features", _positive),
     "--max-memory": ("max_memory", str),
 }

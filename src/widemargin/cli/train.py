@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,13 +19,14 @@ from widemargin.cli.output import put_json
 from widemargin.data.dataset import Dataset
 from widemargin.data.labels import as_numbers
 from widemargin.data.rows import read_only
-from widemargin.data.samples import Samples, make_samples
-from widemargin.errors import InputError
+from widemargin.data.samples import Samples, joint_samples, make_samples
+from widemargin.errors import InputError, choose
 from widemargin.files import written_whole
 from widemargin.model import Model
 from widemargin.model_file import save
 from widemargin.objective import Objective, lam_of
 from widemargin.run.fit import Fitted
+from widemargin.run.joint import JOINT, fit_joint_plan, joint_solver
 from widemargin.run.solve import (
     SOLVERS,
     Plan,
@@ -55,6 +56,7 @@ class Training(NamedTuple):
     scheme: str | None = None
     seed: int = 0
     class_weight: str | None = None
+    multi_class: str = "ovr"
     n_features: int | None = None
     zero_based: bool | None = None
     intercept: bool = True
@@ -73,8 +75,9 @@ class Timed(NamedTuple):
 
 def train(asked: Training) -> int:
     """Load, fit, save, report; the exit code."""
+    joint = asked.multi_class == JOINT
     loss = asked.loss or ("perceptron" if asked.solver == "perceptron" else "hinge")
-    solver = solver_for(asked.solver, loss)
+    solver = joint_solver(asked.solver, loss) if joint else solver_for(asked.solver, loss)
     refuse_scheme(asked.scheme, solver)
     check(asked)
     if asked.max_memory is not None:
@@ -84,7 +87,7 @@ def train(asked: Training) -> int:
     threads = asked.n_jobs or cores()
     began = time.perf_counter()
     data, test = load(_loading(asked, threads))
-    samples = samples_of(data, asked.class_weight)
+    samples = samples_of(data, asked.class_weight, joint_samples if joint else make_samples)
     loaded = time.perf_counter()
     n = data.n_samples
     C = 1.0 / (asked.alpha * n) if asked.alpha is not None else asked.C or 1.0
@@ -93,14 +96,15 @@ def train(asked: Training) -> int:
     watch = Epochs(n, asked.epochs or SOLVERS[solver].epochs, asked.tol or SOLVERS[solver].tol)
     with Live(watch.told):
         rng = np.random.default_rng(asked.seed)
-        fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=watch.row)
-    sigmoids = _sigmoids(asked, solver, objective, samples, plan)
+        go = fit_joint_plan if joint else fit
+        fitted = go(solver, objective, samples, rng=rng, plan=plan, progress=watch.row)
+    sigmoids = _sigmoids(asked, solver, go, objective, samples, plan)
     times = Timed(loaded - began, time.perf_counter() - loaded)
     report = facts(objective, data, fitted, threads)
     report |= {"solver": solver, "n_jobs": threads, "scheme": asked.scheme, "test_error": None}
     if test is not None:
         report["test_error"] = test_error(test, data, fitted, threads)
-    model = model_of(objective, data, fitted, loss, solver, report)
+    model = model_of(objective, data, fitted, JOINT if joint else loss, solver, report)
     model = replace(model, sigmoids=sigmoids)
     page = _page(asked, model, fitted, data, test, times, threads)
     save(model, asked.model)
@@ -117,6 +121,7 @@ def check(asked: Training) -> None:
     for name, value in (("--C", asked.C), ("--alpha", asked.alpha), ("--tol", asked.tol)):
         if value is not None and not 0.0 < value < float("inf"):
             raise ValueError(f"{name} must be positive and finite, got {value}.")
+    choose("--multi-class", asked.multi_class, dict.fromkeys(("ovr", JOINT)))
     if asked.class_weight not in (None, "balanced"):
         raise ValueError(f"--class-weight {asked.class_weight!r} is unknown. Choose: balanced.")
     if asked.data == "-" == asked.test:
@@ -137,13 +142,13 @@ def check_model(path: Path) -> None:
 
 
 def _sigmoids(
-    asked: Training, solver: str, objective: Objective, samples: Samples, plan: Plan
+    asked: Training, solver: str, go: Any, objective: Objective, samples: Samples, plan: Plan
 ) -> Any:
     if not asked.proba:
         return None
     from widemargin.cli.proba import sigmoids
 
-    return sigmoids(solver, objective, samples, plan, asked.seed)
+    return sigmoids(solver, go, objective, samples, plan, asked.seed)
 
 
 def _loading(asked: Training, threads: int) -> Loading:
@@ -159,7 +164,9 @@ def _loading(asked: Training, threads: int) -> Loading:
     )
 
 
-def samples_of(data: Dataset, class_weight: str | None) -> Samples:
+def samples_of(
+    data: Dataset, class_weight: str | None, make: Callable[..., Samples] = make_samples
+) -> Samples:
     """The samples of a data set of two classes or more."""
     names = data.label_names
     if len(names) < 2:
@@ -171,7 +178,7 @@ def samples_of(data: Dataset, class_weight: str | None) -> Samples:
     if class_weight == "balanced":
         counts = np.bincount(data.codes, minlength=len(names))
         weights = data.n_samples / (len(names) * counts)
-    return make_samples(read_only(data.rows), data.codes, len(names), class_weight=weights)
+    return make(read_only(data.rows), data.codes, len(names), class_weight=weights)
 
 
 def facts(objective: Objective, data: Dataset, fitted: Fitted, threads: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def train_bounded(asked: Training, solver: str, loss: str) -> int:
         loaded = time.perf_counter()
         model = _fit(asked, store, solver, loss, limit)
     fitted, threads = time.perf_counter(), asked.n_jobs or cores()
-    report = {**model.training, "test_error": None}
+    report = {**model.training, "scheme": None, "test_error": None}
     if asked.test:
         report["test_error"] = test_error(model, asked.test, limit, threads)
     report["peak_memory"] = peak()
@@ -59,8 +59,14 @@ def refuse(asked: Training) -> None:
             f"{asked.data}: --max-memory goes with svmlight text and packed stores, not with "
             "documents and tables; leave it out, or give svmlight text."
         )
-    for option, said in (("--report", asked.report), ("--test-share", asked.test_share)):
-        if said is not None:
+    for option, said in (
+        ("--report", asked.report is not None),
+        ("--test-share", asked.test_share is not None),
+        ("--proba", asked.proba),
+        ("--scheme", asked.scheme is not None),
+        ("--multi-class crammer_singer", asked.multi_class != "ovr"),
+    ):
+        if said:
             raise ValueError(
                 f"{option} does not go with --max-memory, which never holds all rows at once. "
                 "Leave one of them out; a test set of its own goes with both: --test."

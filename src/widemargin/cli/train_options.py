@@ -75,6 +75,12 @@ def train(
         Optional[str],  # noqa: UP045
         typer.Option(metavar="balanced", help="Weigh classes inversely to their frequency."),
     ] = None,
+    multi_class: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="ovr, one against all; or crammer_singer, one joint problem."
+        ),
+    ] = "ovr",
     n_features: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, metavar="D", show_default="as met", help="Features of the model."),
@@ -113,7 +119,7 @@ def train(
         ),
     ] = False,
 ) -> Work:
-    """Train a linear classifier and save it. More than two classes: one against all."""
+    """Train a linear classifier and save it. More than two classes: one against all, or jointly."""
     said = dict(locals())  # every option goes on under its own name
     said["reading"] = tables.grouped(said)
     work = work_of("train")

@@ -80,7 +80,8 @@ def tune_file(asked: Tuning) -> int:
     report |= {"solver": "dual", "n_jobs": threads}
     model = model_of(objective, data, fitted, asked.loss, "dual", report)
     if asked.proba:
-        model = replace(model, sigmoids=sigmoids("dual", objective, samples, plan, asked.seed))
+        found = sigmoids("dual", fit, objective, samples, plan, asked.seed)
+        model = replace(model, sigmoids=found)
     if asked.plot is not None:
         from widemargin.cli.tune_plot import draw
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,14 @@ def checked_sparse(X: Any) -> Rows:
     return rows
 
 
-def samples_of(rows: Rows, y: Array, sample_weight: Any, X: Any, class_weight: Any) -> Any:
+def samples_of(
+    rows: Rows,
+    y: Array,
+    sample_weight: Any,
+    X: Any,
+    class_weight: Any,
+    make: Callable[..., Samples] = make_samples,
+) -> Any:
     """(Samples, classes) of checked data; at least two classes must carry weight."""
     classes, codes = classes_and_codes(y)
     weight = None
@@ -112,7 +120,7 @@ def samples_of(rows: Rows, y: Array, sample_weight: Any, X: Any, class_weight: A
     per_class = None
     if class_weight is not None:
         per_class = compute_class_weight(class_weight, classes=classes, y=y)
-    return make_samples(rows, codes, len(classes), weight, per_class), classes
+    return make(rows, codes, len(classes), weight, per_class), classes
 
 
 def classes_and_codes(y: Array) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from widemargin.data.rows import n_features
-from widemargin.data.samples import Samples
+from widemargin.data.samples import Samples, joint_samples, make_samples
 from widemargin.estimators._common import (
     checked_rows,
     generator,
@@ -32,6 +32,7 @@ from widemargin.losses import Hinge, Loss, SquaredHinge
 from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, Penalty
 from widemargin.run.fit import Fitted, fit_dual, fit_newton, fit_primal_cd
+from widemargin.run.joint import JOINT, fit_joint
 from widemargin.run.path import FEW_FEATURES
 from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.prox_newton import ProximalNewton
@@ -57,8 +58,10 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     tol : float, default=1e-4
         The relative duality gap to reach, (f − D) / f, on every column.
     C : float, default=1.0
-    multi_class : {'ovr'}, default='ovr'
-        All classes are trained in one pass over the data.
+    multi_class : {'ovr', 'crammer_singer'}, default='ovr'
+        One against all, all classes in one pass over the data; or one problem for all classes,
+        ½ Σₘ ‖wₘ‖² + C Σᵢ sᵢ maxₘ {[m ≠ yᵢ] + (wₘ − wᵧ)ᵀxᵢ + bₘ − bᵧ}, y = yᵢ, of which loss,
+        penalty and dual are no part: they are ignored, as in scikit-learn.
     fit_intercept : bool, default=True
     intercept_scaling : float, default=1.0
         Accepted and without effect: the intercept is not penalised, so there is nothing to scale.
@@ -104,7 +107,8 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     References
     ----------
     Hsieh et al., 2008 (dual coordinate descent); Mangasarian, 2002 (finite Newton); Yuan et al.,
-    2010 and 2012 (L1). See the modules in `widemargin.solvers`.
+    2010 and 2012 (L1); Crammer & Singer, 2001, and Keerthi et al., 2008 (the joint problem). See
+    the modules in `widemargin.solvers`.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -113,7 +117,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         "dual": ["boolean", StrOptions({"auto"})],
         "tol": [Interval(Real, 0.0, None, closed="neither")],
         "C": [Interval(Real, 0.0, None, closed="neither")],
-        "multi_class": [StrOptions({"ovr"})],
+        "multi_class": [StrOptions({"ovr", JOINT})],
         "fit_intercept": ["boolean"],
         "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
         "class_weight": [None, dict, StrOptions({"balanced"})],
@@ -160,9 +164,12 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearSVC:
         """Fit to X (n, d), CSR or array, and labels y (n,); sample_weight (n,) ≥ 0 or None."""
-        self._refuse_combinations()
+        joint = self.multi_class == JOINT
+        if not joint:
+            self._refuse_combinations()
         rows, X, y = checked_rows(self, X, y, reset=True)
-        samples, self.classes_ = samples_of(rows, y, sample_weight, X, self.class_weight)
+        make = joint_samples if joint else make_samples
+        samples, self.classes_ = samples_of(rows, y, sample_weight, X, self.class_weight, make)
         fitted = self._solve(samples)
         keep_fit(self, fitted, samples)
         if not fitted.solved:
@@ -174,7 +181,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
                 stacklevel=2,
             )
         if self.probability:
-            alike = self.penalty == "l2"  # what the dual solver minimises
+            alike = self.penalty == "l2" and self.multi_class != JOINT  # the dual solver's problem
             self.sigmoids_ = (
                 dual_sigmoids(self, self._objective(), samples)
                 if alike
@@ -200,6 +207,10 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         objective = self._objective()
         epochs, progress = max(int(self.max_iter), 1), self._report if self.verbose else None
         tol, rng, threads = float(self.tol), generator(self.random_state), threads_of(self.n_jobs)
+        if self.multi_class == JOINT:
+            return fit_joint(
+                objective, samples, tol=tol, max_epochs=epochs, rng=rng, progress=progress
+            )
         if n_features(samples.rows) <= FEW_FEATURES and self.penalty == "l1":
             return fit_newton(
                 ProximalNewton(), objective, samples, tol=tol, max_epochs=epochs, progress=progress

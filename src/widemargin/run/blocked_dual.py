@@ -5,33 +5,35 @@ blocks in random order, those left out whose rows all rest at their bounds. What
 at certain shares of an epoch, the steps of the multiplier and, in the first epoch, the change of
 scale, falls where it falls, within a block if need be. Several walks over a block while it is in
 memory, as in block minimisation (Yu, Hsieh, Chang & Lin, Large linear classification when data
-cannot fit in memory, 2010), bring nothing as long as reading is hidden behind computing.
+cannot fit in memory, 2010), gain nothing as long as reading is hidden behind computing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from widemargin.data.blocks import Block, Blocks, through, visit
 from widemargin.data.rows import Array
-from widemargin.data.samples import n_columns
-from widemargin.objective import Objective, combine, conjugate_sums
+from widemargin.data.samples import n_columns, take_samples
+from widemargin.objective import Objective
 from widemargin.run.blocked import rows_of
 from widemargin.scores import codes_of
 from widemargin.solvers import dual
-from widemargin.solvers.dual_kernels import (
-    give_way,
+from widemargin.solvers.dual_kernels import give_way, side_totals
+from widemargin.solvers.dual_passes import (
+    combine,
+    conjugate_sums,
     losses_at,
     reselect,
     scores_and_losses,
-    side_totals,
     total_shares,
 )
-from widemargin.solvers.intercept import slope_sums, where_level
+from widemargin.solvers.intercept import all_slopes, where_level
+from widemargin.threads import ALONE, Crew
 
 
 class Share(NamedTuple):
@@ -42,10 +44,18 @@ class Share(NamedTuple):
     scale: float
 
 
-def first_shares(n: int, head: int) -> list[Share]:
+class First(NamedTuple):
+    """How a solver goes about its first epoch."""
+
+    chunks: int = dual.CHUNKS
+    head: float = dual.FIRST_CHUNK  # the first chunk, as a share of the rows
+    walks: int = dual.FIRST_WALKS  # over the head
+
+
+def first_shares(n: int, head: int, first: First) -> list[Share]:
     """Of the first epoch: the head some times over, then chunks of growing size."""
-    edges = np.geomspace(head, n, dual.CHUNKS).astype(np.int64).tolist()
-    again = [Share(0, head, n / head)] * dual.FIRST_WALKS
+    edges = np.geomspace(head, n, first.chunks).astype(np.int64).tolist()
+    again = [Share(0, head, n / head)] * first.walks
     rest = zip(edges[:-1], edges[1:], strict=True)
     return again + [Share(a, e, 2.0 * n / (a + e)) for a, e in rest]
 
@@ -63,7 +73,9 @@ class BlockedDual:
     blocks: Blocks
     alpha: Array  # (n, K) zeros at first
     scores: Array  # (n, K)
-    solver: dual.DualCoordinateDescent = field(default_factory=dual.DualCoordinateDescent)
+    solver: Any = dual.DualCoordinateDescent()
+    first: First = First()
+    crew: Crew = ALONE
 
     def states(self, rng: np.random.Generator) -> Iterator[dual.DualState]:
         """Yield the state after each epoch."""
@@ -75,8 +87,8 @@ class BlockedDual:
     def init(self) -> dual.DualState:
         K, blocks = n_columns(self.blocks.samples), self.blocks
         for block in visit(blocks, [0]):
-            state = self.solver.init(self.objective, block.samples)
-        shares = sum(total_shares(block.samples, K) for block in through(blocks))
+            state: dual.DualState = self.solver.init(self.objective, block.samples)
+        shares = self._sum(lambda block: total_shares(self.crew, block.samples, K))
         floor = dual.NOTHING * self.objective.C * shares
         return state._replace(alpha=self.alpha, keep=np.ones(blocks.n, np.bool_), floor=floor)
 
@@ -87,8 +99,8 @@ class BlockedDual:
         order = order[[bool(state.keep[a:e].any()) for a, e in edges]]
         sizes = np.diff(blocks.edges)[order]
         n, first = int(sizes.sum()), np.isinf(state.gain) and blocks.n >= dual.FEW_ROWS
-        head = max(1, min(int(dual.FIRST_CHUNK * n), int(sizes[0]))) if first else 0
-        shares = first_shares(n, head) if first else later_shares(n)
+        head = max(1, min(int(self.first.head * n), int(sizes[0]))) if first else 0
+        shares = first_shares(n, head, self.first) if first else later_shares(n)
         gain, at = 0.0, 0
         for block in visit(blocks, order, beside=[state.alpha]):
             own = self._walk(block, at, shares, part_of(state, block), rng)
@@ -129,17 +141,17 @@ class BlockedDual:
         upper, lower = self._bounds(tol, state)
         if state.live.any():
             for block in self._each():
-                own = self.scores[block.start : block.stop]
-                reselect(self.objective, block.samples, own, part_of(state, block))
+                own, scores = part_of(state, block), self.scores[block.start : block.stop]
+                reselect(self.crew, self.objective, block.samples, scores, own)
         return state, upper, lower
 
     def _bounds(self, tol: float, state: dual.DualState) -> tuple[Array, Array]:
-        objective, b = self.objective, state.b
+        objective, b, crew = self.objective, state.b, self.crew
         losses, conjugates = np.zeros(b.size), np.zeros(b.size)
         both = [self.alpha, self.scores]
         for block in visit(self.blocks, range(self.blocks.many), beside=both):
             scores = self.scores[block.start : block.stop]
-            losses += scores_and_losses(objective.loss, block.samples, state.W, b, scores)
+            losses += scores_and_losses(crew, objective.loss, block.samples, state.W, b, scores)
             conjugates += self._conjugates(block, state)
         norms = np.atleast_1d((state.W * state.W).sum(axis=0))
         upper, lower = 0.5 * norms + objective.C * losses, -0.5 * norms - conjugates
@@ -151,9 +163,7 @@ class BlockedDual:
 
     def _rebalance(self, state: dual.DualState) -> None:
         """`dual_kernels.rebalance`: free α of the heavier side give way, block after block."""
-        totals = np.zeros((state.b.size, 2, 2))
-        for block in self._each():
-            side_totals(self.objective, block.samples, part_of(state, block).alpha, totals)
+        totals = self._sum(lambda block: self._sides(block, state))
         for k, (free, full) in enumerate(totals):
             delta = float((free[1] + full[1]) - (free[0] + full[0]))
             heavy, left, g = 1.0 if delta > 0.0 else -1.0, abs(delta), np.zeros(state.b.size)
@@ -172,7 +182,7 @@ class BlockedDual:
         some = np.empty_like(state.W)
         state.W[:] = 0.0
         for block in visit(self.blocks, range(self.blocks.many), beside=[state.alpha]):
-            combine(block.samples, part_of(state, block).alpha, some)
+            combine(self.crew, block.samples, part_of(state, block).alpha, some)
             state.W[:] += some
 
     def errors(self, b: Array) -> int:
@@ -186,22 +196,27 @@ class BlockedDual:
         return np.asarray(np.count_nonzero(codes != block.samples.codes))
 
     def _conjugates(self, block: Block, state: dual.DualState) -> Array:
-        alpha, ones = state.alpha[block.start : block.stop], np.ones(state.b.size)
-        found: Array = conjugate_sums(
-            self.objective.loss, self.objective.C, block.samples, alpha, ones
-        )
-        return found
+        alpha, loss, C = part_of(state, block).alpha, self.objective.loss, self.objective.C
+        return conjugate_sums(self.crew, loss, C, block.samples, alpha)
 
     def _losses(self, block: Block, b: Array) -> Array:
         scores = self.scores[block.start : block.stop]
-        found: Array = losses_at(self.objective.loss, block.samples, scores, b)
-        return found
+        return losses_at(self.crew, self.objective.loss, block.samples, scores, b)
+
+    def _sides(self, block: Block, state: dual.DualState) -> Array:
+        alpha = part_of(state, block).alpha
+
+        def part(start: int, stop: int) -> Array:
+            totals, some = np.zeros((state.b.size, 2, 2)), take_samples(block.samples, start, stop)
+            side_totals(self.objective, some, alpha[start:stop], totals)
+            return totals
+
+        return self.crew.added(len(alpha), part)
 
     def _slopes(self, at: Array) -> Array:
         def of(block: Block) -> Array:
-            scores, loss = self.scores[block.start : block.stop], self.objective.loss
-            found: Array = slope_sums(loss, self.objective.C, block.samples, scores, at)
-            return found
+            scores = self.scores[block.start : block.stop]
+            return all_slopes(self.objective, block.samples, scores, at, self.crew)
 
         return self._sum(of)
 

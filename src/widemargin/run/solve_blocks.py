@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 
 from widemargin.data.blocks import Blocks, visit
+from widemargin.data.rows import Array
 from widemargin.data.samples import n_columns
 from widemargin.data.windows import row_array
 from widemargin.objective import Objective, lam_of
 from widemargin.run.blocked import blocked, blocked_batch, evaluate_blocks
+from widemargin.run.blocked_dual import BlockedDual, First
 from widemargin.run.certified import certified_along
 from widemargin.run.fit import Fitted, Progress, followed
 from widemargin.run.online import online_along
 from widemargin.run.solve import SOLVERS, Plan, first_averaged, separated
+from widemargin.solvers import dual_replicas as replicas
+from widemargin.solvers.dual_replicas import worthwhile
+from widemargin.threads import Crew, crew_of
 
 STEPPING = ("sgd", "asgd", "minibatch")  # their steps know λ
 
@@ -39,10 +44,10 @@ def fit_blocks(
         raise ValueError(f"epochs={epochs} must be at least 1.")
     alpha = row_array(blocks.n, K, mapped=mapped)
     if kind.make is None:
-        from widemargin.run.blocked_dual import BlockedDual
-
-        dual = BlockedDual(objective, blocks, alpha, row_array(blocks.n, K, mapped=mapped))
-        return fit_dual_blocks(dual, rng, tol or 0.0, epochs, progress)
+        scores = row_array(blocks.n, K, mapped=mapped)
+        with crew_of(worthwhile(blocks.samples, plan.threads)) as crew:
+            dual = dual_on(crew, objective, blocks, alpha, scores)
+            return fit_dual_blocks(dual, rng, tol or 0.0, epochs, progress)
     return online_along(
         objective,
         _states(name, objective, blocks, rng, plan),
@@ -54,8 +59,19 @@ def fit_blocks(
     )
 
 
+def dual_on(
+    crew: Crew, objective: Objective, blocks: Blocks, alpha: Array, scores: Array
+) -> BlockedDual:
+    """The dual solver over blocks; on a crew of several, each block is walked by all of them."""
+    if crew.pool is None:
+        return BlockedDual(objective, blocks, alpha, scores)
+    first = First(replicas.CHUNKS, replicas.FIRST_CHUNK, replicas.FIRST_WALKS)
+    solver = replicas.ReplicatedDual(crew)
+    return BlockedDual(objective, blocks, alpha, scores, solver, first, crew)
+
+
 def fit_dual_blocks(
-    dual: Any, rng: np.random.Generator, tol: float, epochs: int, progress: Progress | None
+    dual: BlockedDual, rng: np.random.Generator, tol: float, epochs: int, progress: Progress | None
 ) -> Fitted:
     """A `BlockedDual` until the relative duality gap of every column is at most tol."""
     steps = certified_along(

@@ -99,28 +99,39 @@ class ReplicatedDual:
         self, objective: Objective, samples: Samples, order: Array, state: DualState
     ) -> tuple[DualState, int]:
         """(the state after every thread walked its bucket, rows walked)."""
+        kept = np.count_nonzero(state.keep[order])
+        state = self.walk(objective, samples, order, state)
+        self.settle(state)
+        return state, int(kept)
+
+    def settle(self, state: DualState) -> None:
+        self._alone().settle(state)
+
+    def walk(
+        self, objective: Objective, samples: Samples, order: Array, state: DualState
+    ) -> DualState:
+        """Each thread walks a bucket of the rows in `order` that are not left out, the multiplier
+        held."""
         T = self.crew.threads
         replicas = np.empty((T, state.W.size))
         room = np.empty((T, 4, max(LINE, state.b.size)))
 
-        def walk(t: int, bucket: Array) -> tuple[float, float, int]:
+        def walk(t: int, bucket: Array) -> tuple[float, float]:
             V = np.divide(state.W, T, out=replicas[t].reshape(state.W.shape))
             b, delta, scores, moves = room[t, :, : state.b.size]
             b[:], delta[:] = state.b, state.delta
             own = state._replace(W=V, b=b, delta=delta, scale=state.scale * T)
             kept = bucket[state.keep[bucket]]
-            return *dual_epoch(objective, samples, kept, own, scores, moves), len(kept)
+            gain, slope = dual_epoch(objective, samples, kept, own, scores, moves)
+            return gain, slope
 
         found = self.crew.each(walk, list(enumerate(np.array_split(order, T))))
         self._add(state.W.reshape(-1), replicas)
         moved = (room[:, 1, : state.b.size] - state.delta).sum(axis=0)
         state.delta[:] += moved
-        # b = β + ρ δ follows δ; then β ← b, as in `DualCoordinateDescent`
-        state.b[:] += state.scale * state.rho * moved
-        state.b[:] += np.clip(state.scale * state.rho * state.delta, -1.0, 1.0)
-        slack = SLACKS * sum(slope for _, slope, _ in found) / T if self.shrink else np.inf
-        after = state._replace(gain=sum(gain for gain, *_ in found), slack=slack)
-        return after, sum(walked for *_, walked in found)
+        state.b[:] += state.scale * state.rho * moved  # b = β + ρ δ follows δ
+        slack = SLACKS * sum(slope for _, slope in found) / T if self.shrink else np.inf
+        return state._replace(gain=sum(gain for gain, _ in found), slack=slack)
 
     def _add(self, w: Array, replicas: Array) -> None:
         """w ← Σ (w / T + Δwₜ), by ranges of weights."""

@@ -43,15 +43,20 @@ def best_intercept(
 ) -> Array:
     """b of each column, at most eps above the least value that any intercept reaches."""
 
-    def slopes(at: Array) -> Array:
-        def part(start: int, stop: int) -> Array:
-            some = take_samples(samples, start, stop)
-            sums: Array = slope_sums(objective.loss, objective.C, some, scores[start:stop], at)
-            return sums
+    return where_level(lambda at: all_slopes(objective, samples, scores, at, crew), b, eps)
 
-        return crew.added(len(scores), part)
 
-    return where_level(slopes, b, eps)
+def all_slopes(
+    objective: Objective, samples: Samples, scores: Array, b: Array, crew: Crew
+) -> Array:
+    """`slope_sums` on the threads of a crew."""
+
+    def part(start: int, stop: int) -> Array:
+        some = take_samples(samples, start, stop)
+        sums: Array = slope_sums(objective.loss, objective.C, some, scores[start:stop], b)
+        return sums
+
+    return crew.added(len(scores), part)
 
 
 def where_level(slopes: Any, b: Array, eps: Array) -> Array:

@@ -47,11 +47,11 @@ from widemargin.solvers.kernel_certificate import Look, look_at, movable
 from widemargin.solvers.row_cache import RowCache
 from widemargin.solvers.smo_kernels import descend, solve_working, working
 
-SET = 512  # variables of a working set at first
+SET = 768  # variables of a working set at first
 LARGEST_SET = 2048
-SOLVED = 0.1  # a set is solved to this share of the violation it met
+SOLVED = 0.02  # a set is solved to this share of the violation it met
 LEAVE = 0.15  # the share that must be able to leave before any does
-PATIENCE = 4  # sets in a row that a variable must have been idle in before it may leave
+PATIENCE = 2  # sets in a row that a variable must have been idle in before it may leave
 POLISH = 1e-12  # a problem that is one working set is brought to this violation …
 MORE = 20  # … in so many further steps a variable
 LONGEST = 1000  # steps a variable in one set, lest rounding keep it busy
