@@ -21,7 +21,7 @@ from widemargin.threads import cores, crew_of
 
 Spec = dict[str, Any]
 FITS = 12  # in a process, each with an order of its own, after one that warms up
-PARTS = 8  # of an epoch: the objective is looked at after each, with the clock stopped
+PARTS = 4  # of an epoch: the objective is looked at after each, with the clock stopped
 MOST_EPOCHS = 100
 
 
