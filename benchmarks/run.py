@@ -17,6 +17,7 @@ NAMES = (
     "memory",
     "outofcore",
     "svc",
+    "multiclass",
 )
 
 
