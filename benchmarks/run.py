@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: solvers, file, text, startup, memory."""
+"""All benchmarks, or those named: solvers, tuning, file, text, startup, memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from harness import cli, report
 from harness.measure import Run
 
-NAMES = ("startup", "file", "text", "solvers", "memory")
+NAMES = ("startup", "file", "text", "solvers", "tuning", "memory")
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from widemargin.objective import Objective
 from widemargin.run.cross_scores import deal_folds
 from widemargin.run.judging import SCORES, judge_by
 from widemargin.run.solve import DUAL_LOSSES, Plan, fit
-from widemargin.run.tuning import Effort, Point, best_index, standard_error, tune
+from widemargin.run.tuning import Point, best_index, effort_for, standard_error, tune
 from widemargin.threads import cores
 
 RULES = {"best": "best", "one-standard-error": "one_standard_error"}
@@ -139,7 +139,7 @@ def _points(
             Cs,
             judge_by(asked.scoring, samples, folds, n_classes),
             rng=rng,
-            effort=Effort(asked.cv_tol, most=asked.epochs),
+            effort=effort_for(samples, asked.cv_tol, asked.epochs),
             threads=threads,
             progress=lambda point: progress.advance(1, f"{point.scores.mean():.4f}"),
         )

@@ -21,6 +21,7 @@ multiplier methods, 1982 (chapter 2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,6 +75,7 @@ class DualCoordinateDescent:
     """min_w,b  ½‖w‖² + Σ cᵢ ℓ(wᵀxᵢ + b; yᵢ) through its dual; L2 penalty only."""
 
     shrink: bool = True
+    steps: Callable[..., tuple[float, float]] = dual_epoch  # along an order of rows
 
     def init(self, objective: Objective, samples: Samples) -> DualState:
         n, k = n_rows(samples.rows), n_columns(samples)
@@ -110,7 +112,7 @@ class DualCoordinateDescent:
         self, objective: Objective, samples: Samples, order: Array, state: DualState
     ) -> DualState:
         scores, moves = np.empty_like(state.b), np.empty_like(state.b)
-        gain, slope = dual_epoch(objective, samples, order, state, scores, moves)
+        gain, slope = self.steps(objective, samples, order, state, scores, moves)
         # β ← b, so b = β + ρ δ moves on by ρ δ; by no more than a margin, lest it overshoots
         state.b[:] += np.clip(state.scale * state.rho * state.delta, -1.0, 1.0)
         slack = SLACKS * slope if self.shrink else np.inf
