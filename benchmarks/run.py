@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: solvers, tuning, file, text, startup, memory."""
+"""All benchmarks, or those named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ import time
 from harness import cli, report
 from harness.measure import Run
 
-NAMES = ("startup", "file", "text", "solvers", "tuning", "memory")
+NAMES = (
+    "startup",
+    "file",
+    "text",
+    "solvers",
+    "parallel",
+    "tuning",
+    "memory",
+    "outofcore",
+    "svc",
+    "multiclass",
+)
 
 
 def main() -> None:

@@ -90,3 +90,18 @@ def test_thinning_keeps_the_rows(harness):
     for i in range(50):
         a, e = thin.indptr[i], thin.indptr[i + 1]
         assert set(thin.indices[a:e]) <= set(rows.indices[rows.indptr[i] : rows.indptr[i + 1]])
+
+
+def test_fits_on_threads_are_timed_to_what_they_are_asked_for(harness, monkeypatch):
+    from harness import threads
+
+    monkeypatch.setattr(threads, "FITS", 1)
+    base = {"data": "random", "rows": 300, "threads": 2}
+    found = threads.dual({**base, "tol": 1e-3})
+    assert found["seconds"] > 0.0 and found["epochs"] >= 1
+    for scheme in (None, "hogwild", "round_robin"):
+        found = threads.sgd({**base, "scheme": scheme, "level": 1e9})
+        assert found["epochs"] == 1 / threads.PARTS and found["seconds"] > 0.0
+    monkeypatch.setattr(threads, "MOST_EPOCHS", 1)
+    with pytest.raises(RuntimeError, match="still above 0 after 1 epochs"):
+        threads.sgd({**base, "scheme": "locked", "level": 0.0})

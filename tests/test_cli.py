@@ -201,7 +201,6 @@ def many(tmp_path, run):
 
 def test_predict_streams_what_the_model_predicts(run, many, tmp_path, monkeypatch):
     monkeypatch.setattr("widemargin.cli.blocks.BLOCK_BYTES", 5000)
-    monkeypatch.setattr("widemargin.cli.blocks.BLOCK_ROWS", 777)
     data, model = wm.open(many), wm.load(tmp_path / "m")
     expected = model.predict(data.X).tolist()
     assert run("predict", tmp_path / "m", many)[1].splitlines() == expected
@@ -385,7 +384,9 @@ def test_bench_lists_and_runs_the_scripts_of_a_checkout(run, tmp_path, monkeypat
         ["--alpha", "1e-3", "--solver", "sgd", "--epochs", "3", "--test", "other.svm"],
         ["--batch-size", "8", "--n-jobs", "1", "--class-weight", "balanced", "--no-intercept"],
         ["--n-features", "9", "--zero-based"],
+        ["--solver", "sgd", "--n-jobs", "2", "--scheme", "hogwild"],
         ["--one-based", "--intercept"],
+        ["--multi-class", "crammer_singer"],
     ],
 )
 def test_train_reads_its_options_as_typer_does(monkeypatch, options):
@@ -417,3 +418,20 @@ def test_what_is_not_plainly_right_is_left_to_typer(words):
     from widemargin.cli.quick import read_train
 
     assert read_train(words) is None
+
+
+@pytest.mark.parametrize("scheme", ["hogwild", "locked", "round_robin"])
+def test_train_by_a_scheme(run, data, tmp_path, scheme):
+    words = ["--solver", "sgd", "--scheme", scheme, "--n-jobs", "2", "--epochs", "40", "--json"]
+    code, out, err = run("train", data, "-m", tmp_path / "m", *words)
+    assert (code, err) == (0, "")
+    report = json.loads(out)
+    assert (report["solver"], report["scheme"], report["n_jobs"]) == ("sgd", scheme, 2)
+    assert report["train_error"] == 0.0 and report["dual_objective"] <= report["objective"]
+
+
+def test_a_scheme_is_for_sgd_alone(run, data, tmp_path):
+    words = ("train", data, "-m", tmp_path / "m", "--scheme")
+    refused(run(*words, "hogwild", "--solver", "asgd"), "scheme='hogwild'", "'asgd'", "'sgd'")
+    refused(run(*words, "wild", "--solver", "sgd"), "scheme='wild'", "'round_robin'")
+    assert not (tmp_path / "m").exists()

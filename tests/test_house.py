@@ -13,11 +13,14 @@ ROOT = Path(__file__).parents[1] / "src" / "widemargin"
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = {  # an import may only point to a lower layer, or stay within its own folder
     "cli": 10,
-    "report": 9,
+    "reports": 9,
     "demo": 8,
     "demo_plot": 9,
     "explanation": 8,
+    "kernel_model_file": 8,
     "model_file": 7,
+    "kernel_model": 7,
+    "bounded": 7,
     "model": 6,
     "estimators": 6,
     "run": 5,
@@ -25,16 +28,20 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "features": 4,  # words and tables to rows: reads `data`, is kept in models, fits nothing else
     "solvers": 4,
     "scores": 4,
+    "kernel_scores": 4.5,
+    "kernels": 2,
     "objective": 3,
     "schedules": 2,
     "duals": 2,
     "penalties": 1,
     "losses": 1,
     "data": 1,
+    "_atomics": 0.5,
     "_jit": 0,
     "calibration": 0,
     "files": 0,
     "threads": 0,
+    "memory": 0,
     "errors": -1,
     "_version": 0,
 }
@@ -126,7 +133,8 @@ def only_fields(node):
 
 @pytest.mark.parametrize(
     "name",
-    ["LinearSVC", "LinearSVCCV", "SGDClassifier", "Perceptron", "explain", "open", "path"],
+    ["LinearSVC", "LinearSVCCV", "SGDClassifier", "Perceptron", "SVC"]
+    + ["explain", "open", "path", "report"],
 )
 @pytest.mark.filterwarnings("default")
 def test_examples_of_public_names_run(name):

@@ -8,16 +8,21 @@ from widemargin._version import __version__ as __version__
 _HOMES = {  # public name → the module that holds it, imported on first use
     "Certificate": "widemargin.objective",
     "Dataset": "widemargin.data.dataset",
+    "KernelModel": "widemargin.kernel_model",
     "LinearSVC": "widemargin.estimators.linear_svc",
     "LinearSVCCV": "widemargin.estimators.linear_svc_cv",
     "Model": "widemargin.model",
+    "OneVsRestClassifier": "widemargin.estimators.one_vs_rest",
     "Perceptron": "widemargin.estimators.perceptron",
     "SGDClassifier": "widemargin.estimators.sgd",
+    "SVC": "widemargin.estimators.svc",
     "explain": "widemargin.explanation",
-    "load": "widemargin.model_file",
+    "fit_store": "widemargin.bounded",
+    "load": "widemargin.kernel_model_file",
     "open": "widemargin.opening",
     "path": "widemargin.estimators.path",
-    "save": "widemargin.model_file",
+    "report": "widemargin.reports.api",
+    "save": "widemargin.kernel_model_file",
 }
 
 

@@ -147,6 +147,11 @@ def as_model(fitted: Any) -> Model:
             "call fit first."
         )
     coef = np.asarray(coef.toarray() if hasattr(coef, "toarray") else coef, np.float64)
+    if hasattr(fitted, "multilabel_"):
+        raise ValueError(
+            f"{type(fitted).__name__} is not kept in a model file, which tells one class for each "
+            "row. Pickle it, or train a LinearSVC."
+        )
     labels, kind = spelt(np.asarray(fitted.classes_))
     options = fitted.get_params()
     certificate = getattr(fitted, "certificate_", None)
@@ -156,7 +161,7 @@ def as_model(fitted: Any) -> Model:
         b=np.ascontiguousarray(np.broadcast_to(intercept, (len(coef),))),
         labels=labels,
         kind=kind,
-        loss=str(options.get("loss", "perceptron")),
+        loss=_loss_name(options),
         penalty=str(options.get("penalty")),
         C=options.get("C", getattr(fitted, "C_", None)),
         fit_intercept=bool(options.get("fit_intercept", True)),
@@ -165,6 +170,12 @@ def as_model(fitted: Any) -> Model:
         training={"params": {name: _plain(value) for name, value in options.items()}},
         sigmoids=getattr(fitted, "sigmoids_", None) if options.get("probability") else None,
     )
+
+
+def _loss_name(options: Mapping[str, Any]) -> str:
+    """The loss, or what a joint problem of all classes is called."""
+    joint = options.get("multi_class", "ovr")
+    return str(options.get("loss", "perceptron") if joint == "ovr" else joint)
 
 
 def _plain(value: Any) -> Any:

@@ -31,6 +31,7 @@ OURS = {
     "SGDClassifier": ("sklearn.linear_model", "widemargin.estimators.sgd"),
     "Perceptron": ("sklearn.linear_model", "widemargin.estimators.perceptron"),
     "LinearSVC": ("sklearn.svm", "widemargin.estimators.linear_svc"),
+    "SVC": ("sklearn.svm", "widemargin.estimators.svc"),
 }
 NAMED = re.compile(rf"\b_?(Sparse)?({'|'.join(OURS)})\b")
 PRIVATE = re.compile(r"_[a-zA-Z]\w*")

@@ -43,6 +43,26 @@ def test_parameters_are_scikit_learns():
     assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
 
 
+def test_threads_give_the_same_scores(data):
+    X, y = data
+    for labels in (y, np.arange(len(y)) % 3):
+        clf = LinearSVC(loss="hinge", random_state=0).fit(X, labels)
+        for many in (clf, clone(clf).set_params(n_jobs=2).fit(X, labels)):
+            np.testing.assert_allclose(many.coef_, clf.coef_)
+            for rows in (X, X.toarray(), X.tocsc()):
+                many.set_params(n_jobs=1)
+                one, classes = many.decision_function(rows), many.predict(rows)
+                many.set_params(n_jobs=2)
+                np.testing.assert_allclose(many.decision_function(rows), one, rtol=1e-12)
+                np.testing.assert_array_equal(many.predict(rows), classes)
+    sparse = clone(clf).set_params(n_jobs=-1).fit(X, y).sparsify()
+    assert sparse.decision_function(X).shape == (len(y),)
+    with pytest.raises(ValueError, match="n_jobs=0 has no meaning"):
+        LinearSVC(loss="hinge", n_jobs=0).fit(X, y)
+    with pytest.raises(ValueError, match="8 features"):
+        sparse.decision_function(X[:, :5])
+
+
 @pytest.mark.parametrize("how", KINDS)
 def test_certificate_and_history(data, how):
     X, y = data

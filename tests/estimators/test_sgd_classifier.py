@@ -51,7 +51,7 @@ def test_parameters_are_scikit_learns_in_order_and_default(name):
     )
     told = [(p.name, p.kind, p.default) for p in ours]
     assert told[: len(theirs)] == [(p.name, p.kind, p.default) for p in theirs]
-    assert {p.name for p in ours[len(theirs) :]} <= {"batch_size"}
+    assert {p.name for p in ours[len(theirs) :]} <= {"batch_size", "scheme", "probability"}
 
 
 def test_the_certificate_is_of_the_stated_objective(cancer):
@@ -79,9 +79,11 @@ def test_the_default_ends_no_higher_than_scikit_learns(cancer):
 def test_history_has_a_row_an_epoch_and_ends_in_the_certificate(cancer):
     clf = SGDClassifier(alpha=0.01, random_state=0).fit(*cancer)
     assert [row["epoch"] for row in clf.history_] == list(range(1, clf.n_iter_ + 1))
-    assert all(list(row) == ["epoch", "seconds", "objective", "gap"] for row in clf.history_)
+    assert all(
+        list(row) == ["epoch", "seconds", "objective", "gap", "dual"] for row in clf.history_
+    )
     assert np.isnan([row["gap"] for row in clf.history_[:-1]]).all()
-    assert clf.history_[-1]["gap"] == clf.certificate_.gap
+    assert clf.history_[-1]["gap"] == clf.certificate_.relative_gap
     assert clf.history_[-1]["objective"] == clf.certificate_.primal
 
 
@@ -219,3 +221,32 @@ def test_averaging_over_calls_is_averaging_over_one(cancer):
         parts.partial_fit(X[half], y[half], classes=["bad", "good"])
     np.testing.assert_allclose(parts.coef_, whole.coef_, rtol=1e-10)
     np.testing.assert_allclose(parts.intercept_, whole.intercept_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("scheme", ["hogwild", "locked", "round_robin"])
+def test_threads_by_a_scheme_find_what_one_finds(cancer, scheme):
+    X, y = sp.csr_matrix(cancer[0]), cancer[1]
+    how = dict(alpha=0.05, max_iter=60, tol=None, random_state=0)
+    serial = SGDClassifier(**how).fit(X, y)
+    clf = SGDClassifier(n_jobs=2, scheme=scheme, **how).fit(X, y)
+    assert clf.certificate_.primal <= 1.01 * serial.certificate_.primal
+    assert clf.certificate_.dual <= serial.certificate_.primal
+    assert clf.n_iter_ == len(clf.history_) == 60 and clf.t_ == 1 + 60 * len(y)
+    alone = np.asarray(X @ clf.coef_.ravel() + clf.intercept_)
+    np.testing.assert_allclose(clf.decision_function(X), alone, rtol=1e-9, atol=1e-12)
+    clf.partial_fit(X, y)
+    assert clf.t_ == 1 + 61 * len(y)
+
+
+def test_round_robin_is_the_same_in_every_run(cancer):
+    X, y = sp.csr_matrix(cancer[0]), cancer[1]
+    how = dict(n_jobs=3, scheme="round_robin", alpha=0.05, random_state=0)
+    one, two = (SGDClassifier(**how).fit(X, y) for _ in range(2))
+    np.testing.assert_array_equal(one.coef_, two.coef_)
+    assert one.certificate_ == two.certificate_
+
+
+@pytest.mark.parametrize("other", [{"penalty": "l1"}, {"average": True}, {"batch_size": 4}])
+def test_what_a_scheme_does_not_go_with_is_refused(cancer, other):
+    with pytest.raises(ValueError, match=r"scheme='hogwild' goes with penalty 'l2' or None"):
+        SGDClassifier(scheme="hogwild", **other).fit(*cancer)

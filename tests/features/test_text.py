@@ -1,5 +1,6 @@
 """Words to rows: bit for bit what scikit-learn's vectorisers make, however many processes."""
 
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from corpora import documents
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
-from widemargin.errors import InputError
+from widemargin.errors import InputError, WidemarginError
 from widemargin.features.processes import in_order
 from widemargin.features.text import Weighing, fit_text
 from widemargin.features.vocabulary import Limits
@@ -95,6 +96,16 @@ def test_two_processes_give_the_same_pieces_in_the_same_order():
 def test_a_failure_in_a_process_is_raised_here():
     with pytest.raises(ZeroDivisionError):
         list(in_order((1).__floordiv__, [1, 1, 1, 0, 0, 0, 0, 0], 2))
+
+
+def test_a_process_that_is_killed_is_said_in_one_sentence():
+    with pytest.raises(WidemarginError, match=r"was killed.*--n-jobs 1"):
+        list(in_order(die_elsewhere, [os.getpid()] * 9, 2))
+
+
+def die_elsewhere(parent):
+    if os.getpid() != parent:
+        os._exit(9)
 
 
 def test_kept_features_transform_alike_in_a_new_process(tmp_path):

@@ -22,6 +22,7 @@ from widemargin.penalties import L2
 from widemargin.run.certified import certified
 from widemargin.solvers import dual as module
 from widemargin.solvers.dual import DualCoordinateDescent, dual_epoch, rebalance
+from widemargin.threads import ALONE
 
 TIGHT = 1e-8
 
@@ -356,7 +357,7 @@ def test_rebalance_meets_the_constraint_from_any_duals():
         state.alpha[:, 0] = np.clip(rng.normal(0.3, 0.8, 60), 0.0, 1.0)
         state.W[:], state.delta[0] = X.T @ (state.alpha[:, 0] * y), state.alpha[:, 0] @ y
         before = state.alpha.copy()
-        rebalance(objective, samples, state)
+        rebalance(ALONE, objective, samples, state)
         assert abs(state.alpha[:, 0] @ y) <= 1e-13 * before.sum()
         assert (state.alpha >= 0.0).all() and (state.alpha <= before).all()
         np.testing.assert_allclose(state.W, X.T @ (state.alpha[:, 0] * y), atol=1e-12)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from widemargin.cli.early import imports_begin, work_of
 from widemargin.cli.quick import read_train
+from widemargin.cli.said import remember
 from widemargin.errors import Diverged, WidemarginError
 
 DONE, SHORT_OF_TOLERANCE, BAD, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         imports_begin()
+        remember(arguments)
         code = _run(list(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:

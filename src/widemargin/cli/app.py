@@ -11,7 +11,7 @@ from widemargin._version import __version__
 from widemargin.cli import explain_options, train_options, tune_options
 from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Base, Data, Json, ModelFile, Threads, Work
+from widemargin.cli.options import Base, Data, Json, Memory, ModelFile, Page, Threads, Work
 
 CLICK: type[Exception] = typer.BadParameter.__mro__[2]  # every error of usage, whatever version
 
@@ -74,12 +74,15 @@ def pack(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store.")] = False,
     zero_based: Base = None,
     n_jobs: Threads = None,
+    max_memory: Memory = None,
     json: Json = False,
 ) -> Work:
     """Turn files into one memory-mapped store, shuffled once, which trains without parsing."""
     work = work_of("pack")
     return lambda: work.pack(
-        work.Packing(data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, json)
+        work.Packing(
+            data, output, seed, shuffle, float64, overwrite, zero_based, n_jobs, max_memory, json
+        )
     )
 
 
@@ -132,6 +135,7 @@ def evaluate(
     model: ModelFile,
     data: Data,
     n_jobs: Threads = None,
+    report: Page = None,
     json: Json = False,
     format: tables.Format = None,
     text: tables.Text = None,
@@ -141,7 +145,7 @@ def evaluate(
     """Error, precision and recall of each class, and the objective, on labelled data."""
     said = tables.serving(format=format, text=text, label=label, encoding=encoding)
     return lambda: work_of("evaluate").evaluate(
-        model, data, threads=n_jobs, json=json, serving=said
+        model, data, threads=n_jobs, page=report, json=json, serving=said
     )
 
 

@@ -17,9 +17,7 @@ NORMS = {"l2": "l2", "l1": "l1", "none": None}
 
 def asked_of(said: Mapping[str, Any]) -> Asked:
     """The options by name, each absent where it keeps its default."""
-    for name in ("columns", "numeric", "categorical"):
-        if name == "categorical":
-            choose("--categorical", said.get(name, "one-hot"), {"one-hot": None, "hash": None})
+    choose("--categorical", said.get("categorical", "one-hot"), {"one-hot": None, "hash": None})
     if "max_features" in said and "hash" in said:
         raise ValueError("--max-features chooses from a vocabulary, and --hash has none. Give one.")
     numeric = said.get("numeric")

@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin.data.formats import by_name
-from widemargin.data.rows import Rows, read_only, take_rows
+from widemargin.data.rows import Rows, read_only
 from widemargin.data.store import is_store
 from widemargin.data.svmlight import read_blocks
 from widemargin.errors import InputError
 from widemargin.model import Model
 from widemargin.threads import cores
 
-BLOCK_BYTES = 1 << 24  # of text
-BLOCK_ROWS = 1 << 15  # of a store
+BLOCK_BYTES = 1 << 24  # of text, or of the arrays of a store
 
 
 class Block(NamedTuple):
@@ -33,6 +32,7 @@ def blocks(
     unlabelled: bool,
     threads: int | None,
     serving: Mapping[str, Any] | None = None,
+    block_bytes: int | None = None,
 ) -> Iterator[Block]:
     """Consecutive rows with the model's number of features; a feature beyond it is an error.
 
@@ -42,12 +42,13 @@ def blocks(
         yield from _of_records(model, source, serving or {}, unlabelled, threads or cores())
         return
     _refuse_records(source, serving)
+    block_bytes = block_bytes or BLOCK_BYTES
     if is_store(source):
-        yield from _of_store(model, source)
+        yield from _of_store(model, source, block_bytes)
         return
     for part in read_blocks(
         source,
-        block_bytes=BLOCK_BYTES,
+        block_bytes=block_bytes,
         n_features=model.n_features,
         zero_based=model.zero_based,
         unlabelled=unlabelled,
@@ -56,14 +57,14 @@ def blocks(
         yield Block(read_only(part.rows), part.codes, part.label_names)
 
 
-def _of_store(model: Model, source: str) -> Iterator[Block]:
+def _of_store(model: Model, source: str, block_bytes: int) -> Iterator[Block]:
+    from widemargin.data.blocks import make_blocks, visit
     from widemargin.data.dataset import open as open_data
 
     data = open_data(source, n_features=model.n_features)
-    for start in range(0, data.n_samples, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, data.n_samples)
-        rows = take_rows(read_only(data.rows), start, stop)
-        yield Block(rows, data.codes[start:stop], data.label_names)
+    parts = make_blocks(data, block_bytes)
+    for part in visit(parts, range(parts.many)):
+        yield Block(part.samples.rows, part.samples.codes, data.label_names)
 
 
 def _of_records(

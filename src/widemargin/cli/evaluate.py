@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,16 +11,19 @@ import numpy as np
 
 from widemargin.cli.blocks import Block, blocks
 from widemargin.cli.labels import codes_among
-from widemargin.cli.output import Progress, put_json
+from widemargin.cli.live import Live, Rows
+from widemargin.cli.output import put_json
 from widemargin.data.rows import Array
-from widemargin.data.samples import make_samples
+from widemargin.data.samples import joint_samples, make_samples
 from widemargin.errors import InputError
-from widemargin.losses import LOSSES
+from widemargin.kernel_model_file import load
+from widemargin.losses import LOSSES, Hinge
 from widemargin.model import Model
-from widemargin.model_file import load
 from widemargin.objective import column
 from widemargin.penalties import L1, L2, NoPenalty, penalty_value
+from widemargin.run.joint import JOINT
 from widemargin.scores import codes_of
+from widemargin.solvers.crammer_singer_kernels import joint_losses
 from widemargin.solvers.dual_kernels import losses_at
 from widemargin.threads import cores
 
@@ -38,23 +42,35 @@ def evaluate(
     source: str,
     *,
     threads: int | None,
+    page: Path | None = None,
     json: bool,
     serving: Mapping[str, Any] | None = None,
 ) -> None:
-    model = load(path)
+    kept = None
+    if page is not None:
+        from widemargin.cli.report import Kept, check_page
+
+        check_page(page, path)
+        kept = Kept(page)
+    model, began = load(path), time.perf_counter()
     k = len(model.labels)
     seen = Seen(np.zeros((k, k), np.int64), 0.0)
-    with Progress("rows") as progress:
+    rows = Rows()
+    with Live(rows.told):
         for block in blocks(model, source, unlabelled=False, threads=threads, serving=serving):
-            seen = add(model, source, block, seen, threads or cores())
-            progress.advance(len(block.codes))
+            p, codes = told(model, source, block, threads or cores())
+            seen = add(model, block, seen, p, codes)
+            if kept is not None:
+                kept.add(p, codes, block.rows)
+            rows.add(len(codes))
     report = summary(model, seen)
+    if kept is not None:
+        kept.write(model, source, {"evaluation": time.perf_counter() - began})
     put_json(report) if json else show(report)
 
 
-def add(model: Model, source: str, block: Block, seen: Seen, threads: int) -> Seen:
-    """The sums with one more block."""
-    k = len(model.labels)
+def told(model: Model, source: str, block: Block, threads: int) -> tuple[Array, Array]:
+    """(scores, classes) of the rows of a block; a class that the model lacks is an error."""
     known = codes_among(model.labels, block.label_names)
     if (known[:-1] < 0).any():
         name = block.label_names[int(np.argmin(known[:-1]))]
@@ -62,14 +78,37 @@ def add(model: Model, source: str, block: Block, seen: Seen, threads: int) -> Se
             f"{source}: found the label {name!r}, which the model does not know; accepted: "
             f"{', '.join(map(repr, model.labels[:20]))}; train with all classes."
         )
-    codes = known[block.codes]
-    p = model.scores(block.rows, threads=threads)
+    return model.scores(block.rows, threads=threads), known[block.codes]
+
+
+def add(model: Model, block: Block, seen: Seen, p: Array, codes: Array) -> Seen:
+    """The sums with one more block."""
+    k = len(model.labels)
     confusion = np.bincount(codes * k + codes_of(p), minlength=k * k).reshape(k, k)
     losses = seen.losses
-    if model.loss in LOSSES:
+    if model.loss == JOINT and k > 2:
+        losses += joint_losses(joint_samples(block.rows, codes, k), p, np.zeros_like(model.b))
+    elif loss_of(model) is not None:
         samples = make_samples(block.rows, codes, k)
-        losses += losses_at(LOSSES[model.loss](), samples, p, np.zeros_like(model.b)).sum()
+        losses += losses_at(loss_of(model), samples, p, np.zeros_like(model.b)).sum()
     return Seen(seen.confusion + confusion, losses)
+
+
+def loss_of(model: Model) -> Any:
+    """The loss of one column; None where the package has none of that name.
+
+    The joint loss of two classes is the hinge of their one column.
+    """
+    return (
+        Hinge() if model.loss == JOINT else LOSSES[model.loss]() if model.loss in LOSSES else None
+    )
+
+
+def penalty_of(model: Model) -> float:
+    """r of all columns; of two classes trained jointly, w₁ = −w₀ = w / 2 are the columns."""
+    kind, K = PENALTIES[model.penalty], model.b.size
+    total = sum(penalty_value(kind, column(model.W, k)) for k in range(K))
+    return 0.5 * total if model.loss == JOINT and K == 1 else total
 
 
 def summary(model: Model, seen: Seen) -> dict[str, Any]:
@@ -87,7 +126,7 @@ def summary(model: Model, seen: Seen) -> dict[str, Any]:
         "error": 1.0 - float(right.sum()) / n,
         "accuracy": float(right.sum()) / n,
         "macro_f1": float(np.mean(f1)),
-        "mean_loss": seen.losses / n if model.loss in LOSSES else None,
+        "mean_loss": seen.losses / n if loss_of(model) is not None else None,
         "classes": classes,
         "confusion": seen.confusion.tolist(),
         "loss": model.loss,
@@ -95,9 +134,8 @@ def summary(model: Model, seen: Seen) -> dict[str, Any]:
         "objective_per_sample": None,
     }
     trained = model.training.get("n_samples")
-    if model.loss in LOSSES and model.penalty in PENALTIES and model.C and trained:
-        kind = PENALTIES[model.penalty]
-        penalty = sum(penalty_value(kind, column(model.W, k)) for k in range(model.b.size))
+    if loss_of(model) is not None and model.penalty in PENALTIES and model.C and trained:
+        penalty = penalty_of(model)
         report["objective"] = penalty + model.C * seen.losses
         report["objective_per_sample"] = penalty / (model.C * trained) + seen.losses / n
     return report

@@ -31,7 +31,19 @@ Base = Annotated[
         help="How features are counted in svmlight text.",
     ),
 ]
+Page = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(metavar="FILE.html", help="Also write one self-contained page about it."),
+]
 Threads = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option("--n-jobs", min=1, metavar="T", show_default="all cores", help="Threads."),
+]
+Memory = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="SIZE",
+        show_default="what it takes",
+        help="Hold no more than this, as in 512M or 1.5G; data may be larger.",
+    ),
 ]

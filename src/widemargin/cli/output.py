@@ -59,8 +59,3 @@ class Progress:
     def advance(self, steps: float, note: str = "") -> None:
         if self.bar is not None:
             self.bar.update(self.task, advance=steps, note=note)
-
-    def row(self, row: dict[str, float]) -> None:
-        """One epoch of a history."""
-        gap = row["gap"]
-        self.advance(1, f"relative gap {gap:.2e}" if math.isfinite(gap) else "")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from widemargin.cli.clock import since_start
 from widemargin.cli.output import put_json
 from widemargin.data import store
+from widemargin.memory import peak, size_of
 
 
 class Packing(NamedTuple):
@@ -22,12 +23,14 @@ class Packing(NamedTuple):
     overwrite: bool
     zero_based: bool | None
     n_jobs: int | None
+    max_memory: str | None
     json: bool
 
 
 def pack(asked: Packing) -> None:
     if asked.data.count("-") > 1:
         raise ValueError("stdin ('-') is named twice. It can be read once.")
+    limit = None if asked.max_memory is None else size_of(asked.max_memory, "--max-memory")
     began = time.perf_counter()
     kept = store.pack(
         asked.data,
@@ -38,6 +41,7 @@ def pack(asked: Packing) -> None:
         overwrite=asked.overwrite,
         zero_based="auto" if asked.zero_based is None else asked.zero_based,
         threads=asked.n_jobs,
+        max_memory=limit,
     )
     report: dict[str, Any] = {
         "store": str(asked.output),
@@ -48,6 +52,8 @@ def pack(asked: Packing) -> None:
         "seed": kept.meta["seed"],
         "seconds": {"pack": time.perf_counter() - began, "total": since_start()},
     }
+    if limit is not None:
+        report |= {"max_memory": limit, "peak_memory": peak()}
     if asked.json:
         return put_json(report)
     print(

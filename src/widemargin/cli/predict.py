@@ -10,10 +10,10 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 
 from widemargin.cli.blocks import blocks
-from widemargin.cli.output import Progress
+from widemargin.cli.live import Live, Rows
 from widemargin.files import written_whole
+from widemargin.kernel_model_file import load
 from widemargin.model import Model
-from widemargin.model_file import load
 from widemargin.scores import codes_of
 from widemargin.threads import cores
 
@@ -62,13 +62,14 @@ def _write(
     serving: Mapping[str, Any] | None,
 ) -> None:
     names = np.array(model.labels, dtype=object)
-    with Progress("rows") as progress:
+    seen = Rows()
+    with Live(seen.told, shown=not out.isatty()):  # labels and a line would mix
         for block in blocks(model, source, unlabelled=True, threads=threads, serving=serving):
             p = model.scores(block.rows, threads=threads or cores())
             labels = names[codes_of(p)].tolist()
             lines = labels if more is None else _with(labels, more(p))
             out.write(("\n".join(lines) + "\n").encode())
-            progress.advance(len(lines))
+            seen.add(len(lines))
 
 
 def _with(labels: list[str], columns: Any) -> list[str]:

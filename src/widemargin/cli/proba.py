@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
 from widemargin.calibration import Sigmoid
@@ -14,16 +17,19 @@ from widemargin.run.cross_scores import (
     fitted_cross_scores,
     sigmoids_of,
 )
+from widemargin.run.fit import Fitted
 from widemargin.run.solve import SOLVERS, Plan, fit
+
+Fit: TypeAlias = Callable[..., Fitted]
 
 
 def sigmoids(
-    solver: str, objective: Objective, samples: Samples, plan: Plan, seed: int
+    solver: str, go: Fit, objective: Objective, samples: Samples, plan: Plan, seed: int
 ) -> tuple[Sigmoid, ...]:
-    """One for each column of the model."""
+    """One for each column of the model; `go` fits its weights."""
     rng = np.random.default_rng(seed)
     folds, kind = deal_folds(samples.codes, rng), SOLVERS[solver]
-    if solver == "dual":
+    if solver == "dual" and go is fit:  # the folds share their walks over the data
         found = dual_cross_scores(
             objective,
             samples,
@@ -36,7 +42,7 @@ def sigmoids(
     else:
 
         def weights(part: Samples) -> tuple[Array, Array]:
-            fitted = fit(solver, objective, part, rng=rng, plan=plan)
+            fitted = go(solver, objective, part, rng=rng, plan=plan)
             return fitted.W, fitted.b
 
         found = fitted_cross_scores(samples, folds, weights, plan.threads)

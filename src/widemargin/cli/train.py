@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.cli.clock import since_start
+from widemargin.cli.live import Epochs, Live
 from widemargin.cli.loading import Loading, load
-from widemargin.cli.output import Progress, put_json
+from widemargin.cli.outcome import facts, model_of, show, test_error, verdict
+from widemargin.cli.output import put_json
 from widemargin.data.dataset import Dataset
-from widemargin.data.labels import as_numbers
 from widemargin.data.rows import read_only
-from widemargin.data.samples import Samples, make_samples
-from widemargin.errors import InputError
+from widemargin.data.samples import Samples, joint_samples, make_samples
+from widemargin.errors import InputError, choose
+from widemargin.files import written_whole
 from widemargin.model import Model
 from widemargin.model_file import save
-from widemargin.objective import Objective, lam_of
+from widemargin.objective import Objective
 from widemargin.run.fit import Fitted
-from widemargin.run.solve import Plan, fit, make_objective, solver_for
-from widemargin.scores import error_of, scores
+from widemargin.run.joint import JOINT, fit_joint_plan, joint_solver
+from widemargin.run.solve import (
+    SOLVERS,
+    Plan,
+    fit,
+    make_objective,
+    refuse_scheme,
+    solver_for,
+)
 from widemargin.threads import cores
 
 
@@ -43,11 +50,15 @@ class Training(NamedTuple):
     tol: float | None = None
     batch_size: int = 32
     n_jobs: int | None = None
+    scheme: str | None = None
     seed: int = 0
     class_weight: str | None = None
+    multi_class: str = "ovr"
     n_features: int | None = None
     zero_based: bool | None = None
     intercept: bool = True
+    max_memory: str | None = None
+    report: Path | None = None
     json: bool = False
     test_share: float | None = None
     reading: Mapping[str, Any] | None = None  # options for text and tables, by name
@@ -61,46 +72,62 @@ class Timed(NamedTuple):
 
 def train(asked: Training) -> int:
     """Load, fit, save, report; the exit code."""
+    joint = asked.multi_class == JOINT
     loss = asked.loss or ("perceptron" if asked.solver == "perceptron" else "hinge")
-    solver = solver_for(asked.solver, loss)
-    _check(asked)
+    solver = joint_solver(asked.solver, loss) if joint else solver_for(asked.solver, loss)
+    refuse_scheme(asked.scheme, solver)
+    check(asked)
+    if asked.max_memory is not None:
+        from widemargin.cli.train_bounded import train_bounded
+
+        return train_bounded(asked, solver, loss)
     threads = asked.n_jobs or cores()
     began = time.perf_counter()
     data, test = load(_loading(asked, threads))
-    samples = samples_of(data, asked.class_weight)
+    samples = samples_of(data, asked.class_weight, joint_samples if joint else make_samples)
     loaded = time.perf_counter()
     n = data.n_samples
     C = 1.0 / (asked.alpha * n) if asked.alpha is not None else asked.C or 1.0
     objective = make_objective(solver, loss, C, fit_intercept=asked.intercept)
-    plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads)
-    with Progress("epochs", asked.epochs) as progress:
+    plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads, asked.scheme)
+    watch = Epochs(n, asked.epochs or SOLVERS[solver].epochs, asked.tol or SOLVERS[solver].tol)
+    with Live(watch.told):
         rng = np.random.default_rng(asked.seed)
-        fitted = fit(solver, objective, samples, rng=rng, plan=plan, progress=progress.row)
-    sigmoids = _sigmoids(asked, solver, objective, samples, plan)
+        go = fit_joint_plan if joint else fit
+        fitted = go(solver, objective, samples, rng=rng, plan=plan, progress=watch.row)
+    sigmoids = _sigmoids(asked, solver, go, objective, samples, plan)
     times = Timed(loaded - began, time.perf_counter() - loaded)
     report = facts(objective, data, fitted, threads)
-    report |= {"solver": solver, "n_jobs": threads, "test_error": None}
+    report |= {"solver": solver, "n_jobs": threads, "scheme": asked.scheme, "test_error": None}
     if test is not None:
         report["test_error"] = test_error(test, data, fitted, threads)
-    model = model_of(objective, data, fitted, loss, solver, report)
-    save(replace(model, sigmoids=sigmoids), asked.model)
+    model = model_of(objective, data, fitted, JOINT if joint else loss, solver, report)
+    model = replace(model, sigmoids=sigmoids)
+    page = _page(asked, model, fitted, data, test, times, threads)
+    save(model, asked.model)
+    _put(page, asked.report)
     report["seconds"] = {**times._asdict(), "total": since_start()}
-    put_json(report) if asked.json else show(report, asked.model)
-    return _verdict(fitted)
+    put_json(report) if asked.json else show(report, asked.model, asked.report)
+    return verdict(fitted.solved, report)
 
 
-def _check(asked: Training) -> None:
+def check(asked: Training) -> None:
     """Refuse what cannot be, before any work."""
     if asked.C is not None and asked.alpha is not None:
         raise ValueError("--C and --alpha say the same thing: C = 1/(alpha n). Give one of them.")
     for name, value in (("--C", asked.C), ("--alpha", asked.alpha), ("--tol", asked.tol)):
         if value is not None and not 0.0 < value < float("inf"):
             raise ValueError(f"{name} must be positive and finite, got {value}.")
+    choose("--multi-class", asked.multi_class, dict.fromkeys(("ovr", JOINT)))
     if asked.class_weight not in (None, "balanced"):
         raise ValueError(f"--class-weight {asked.class_weight!r} is unknown. Choose: balanced.")
     if asked.data == "-" == asked.test:
         raise ValueError("DATA and --test cannot both be stdin ('-'). Put one into a file.")
     check_model(asked.model)
+    if asked.report is not None:
+        from widemargin.cli.report import check_page
+
+        check_page(asked.report, asked.model)
 
 
 def check_model(path: Path) -> None:
@@ -112,13 +139,13 @@ def check_model(path: Path) -> None:
 
 
 def _sigmoids(
-    asked: Training, solver: str, objective: Objective, samples: Samples, plan: Plan
+    asked: Training, solver: str, go: Any, objective: Objective, samples: Samples, plan: Plan
 ) -> Any:
     if not asked.proba:
         return None
     from widemargin.cli.proba import sigmoids
 
-    return sigmoids(solver, objective, samples, plan, asked.seed)
+    return sigmoids(solver, go, objective, samples, plan, asked.seed)
 
 
 def _loading(asked: Training, threads: int) -> Loading:
@@ -134,7 +161,9 @@ def _loading(asked: Training, threads: int) -> Loading:
     )
 
 
-def samples_of(data: Dataset, class_weight: str | None) -> Samples:
+def samples_of(
+    data: Dataset, class_weight: str | None, make: Callable[..., Samples] = make_samples
+) -> Samples:
     """The samples of a data set of two classes or more."""
     names = data.label_names
     if len(names) < 2:
@@ -146,96 +175,38 @@ def samples_of(data: Dataset, class_weight: str | None) -> Samples:
     if class_weight == "balanced":
         counts = np.bincount(data.codes, minlength=len(names))
         weights = data.n_samples / (len(names) * counts)
-    return make_samples(read_only(data.rows), data.codes, len(names), class_weight=weights)
+    return make(read_only(data.rows), data.codes, len(names), class_weight=weights)
 
 
-def facts(objective: Objective, data: Dataset, fitted: Fitted, threads: int) -> dict[str, Any]:
-    """What is reported of a fit."""
-    p = fitted.scores
-    if p is None:
-        p = scores(read_only(data.rows), fitted.W, fitted.b, threads)
-    certificate = fitted.certificate
-    return {
-        "objective": certificate.primal,
-        "objective_per_sample": certificate.primal * lam_of(objective, data.n_samples),
-        "dual_objective": certificate.dual,
-        "relative_gap": certificate.relative_gap,
-        "epochs": fitted.epochs,
-        "train_error": error_of(p, data.codes),
-        "n_samples": data.n_samples,
-        "n_features": data.n_features,
-        "n_nonzeros": data.n_nonzeros,
-        "n_classes": len(data.label_names),
-    }
-
-
-def test_error(test: Dataset, data: Dataset, fitted: Fitted, threads: int) -> float:
-    """The error on other data; a label that training never saw counts as an error."""
-    from widemargin.cli.labels import codes_among
-
-    p = scores(read_only(test.rows), fitted.W, fitted.b, threads)
-    return error_of(p, codes_among(data.label_names, test.label_names)[test.codes])
-
-
-def model_of(
-    objective: Objective,
-    data: Dataset,
+def _page(
+    asked: Training,
+    model: Model,
     fitted: Fitted,
-    loss: str,
-    solver: str,
-    report: dict[str, Any],
-) -> Model:
-    names = data.label_names
-    numbers = as_numbers(names)
-    whole = numbers is not None and all(value == int(value) for value in numbers)
-    return Model(
-        W=fitted.W,
-        b=fitted.b,
-        labels=names,
-        kind="str" if numbers is None else "int" if whole else "float",
-        zero_based=data.zero_based,
-        loss=loss,
-        penalty=type(objective.penalty).__name__.lower(),
-        C=objective.C,
-        fit_intercept=objective.fit_intercept,
-        solver=solver,
-        certificate=fitted.certificate._asdict(),
-        training=report,
-        features=data.features,
+    data: Dataset,
+    test: Dataset | None,
+    times: Timed,
+    threads: int,
+) -> bytes:
+    """The page that --report asks for, before anything is written; empty without it."""
+    if asked.report is None:
+        return b""
+    from widemargin.cli.report import page_of_fit
+
+    tol = asked.tol if asked.tol is not None else SOLVERS[model.solver].tol
+    seconds = {**times._asdict(), "total, up to this page": since_start()}
+    return page_of_fit(
+        model,
+        fitted.history,
+        data,
+        test,
+        tol=tol,
+        seed=asked.seed,
+        seconds=seconds,
+        threads=threads,
     )
 
 
-def show(report: dict[str, Any], path: Path) -> None:
-    seconds = report["seconds"]
-    print(
-        f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
-        f"{report['n_nonzeros']:,} nonzeros, {report['n_classes']} classes"
-    )
-    print(
-        f"objective      {report['objective']:.6g}  (per sample "
-        f"{report['objective_per_sample']:.6g})"
-    )
-    print(
-        f"relative gap   {report['relative_gap']:.2e}  after {report['epochs']} epochs "
-        f"of {report['solver']}"
-    )
-    print(f"train error    {100 * report['train_error']:.2f} %")
-    if report["test_error"] is not None:
-        print(f"test error     {100 * report['test_error']:.2f} %")
-    print(
-        f"seconds        load {seconds['load']:.2f}, fit {seconds['fit']:.2f}, "
-        f"total {seconds['total']:.2f}"
-    )
-    print(f"saved          {path}")
-
-
-def _verdict(fitted: Fitted) -> int:
-    if fitted.solved:
-        return DONE
-    print(
-        f"widemargin: stopped after {fitted.epochs} epochs at a relative gap of "
-        f"{fitted.certificate.relative_gap:.3g}, above tol; the model is saved. "
-        "Raise --epochs or --tol.",
-        file=sys.stderr,
-    )
-    return SHORT_OF_TOLERANCE
+def _put(page: bytes, path: Path | None) -> None:
+    if path is not None:
+        with written_whole(path) as stream:
+            stream.write(page)

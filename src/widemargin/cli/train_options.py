@@ -9,7 +9,7 @@ import typer
 
 from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Base, Data, Json, Threads, Work
+from widemargin.cli.options import Base, Data, Json, Memory, Page, Threads, Work
 
 EXAMPLE = "Example: widemargin train train.svm.gz -m spam.safetensors --test test.svm.gz --C 10"
 
@@ -62,17 +62,33 @@ def train(
         int, typer.Option(min=1, metavar="B", help="Samples a step, for minibatch.")
     ] = 32,
     n_jobs: Threads = None,
+    scheme: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="NAME",
+            show_default="one thread takes the steps",
+            help="How threads share the steps of sgd: hogwild, locked or round_robin.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of the samples.")] = 0,
     class_weight: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(metavar="balanced", help="Weigh classes inversely to their frequency."),
     ] = None,
+    multi_class: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="ovr, one against all; or crammer_singer, one joint problem."
+        ),
+    ] = "ovr",
     n_features: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, metavar="D", show_default="as met", help="Features of the model."),
     ] = None,
     zero_based: Base = None,
     intercept: Annotated[bool, typer.Option(help="Fit an intercept, not penalised.")] = True,
+    max_memory: Memory = None,
+    report: Page = None,
     json: Json = False,
     test_share: tables.Share = None,
     text: tables.Text = None,
@@ -103,7 +119,7 @@ def train(
         ),
     ] = False,
 ) -> Work:
-    """Train a linear classifier and save it. More than two classes: one against all."""
+    """Train a linear classifier and save it. More than two classes: one against all, or jointly."""
     said = dict(locals())  # every option goes on under its own name
     said["reading"] = tables.grouped(said)
     work = work_of("train")

@@ -16,9 +16,10 @@ from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.cli.clock import since_start
 from widemargin.cli.demo import check_plot
 from widemargin.cli.loading import Loading, load
+from widemargin.cli.outcome import facts, model_of
 from widemargin.cli.output import Progress, put_json
 from widemargin.cli.proba import sigmoids
-from widemargin.cli.train import check_model, facts, model_of, samples_of
+from widemargin.cli.train import check_model, samples_of
 from widemargin.data.rows import Array
 from widemargin.data.samples import Samples
 from widemargin.errors import choose
@@ -80,7 +81,8 @@ def tune_file(asked: Tuning) -> int:
     report |= {"solver": "dual", "n_jobs": threads}
     model = model_of(objective, data, fitted, asked.loss, "dual", report)
     if asked.proba:
-        model = replace(model, sigmoids=sigmoids("dual", objective, samples, plan, asked.seed))
+        found = sigmoids("dual", fit, objective, samples, plan, asked.seed)
+        model = replace(model, sigmoids=found)
     if asked.plot is not None:
         from widemargin.cli.tune_plot import draw
 

@@ -47,6 +47,22 @@ def make_samples(
     return Samples(read_only(rows), codes, first, as_read_only(weight), factor)
 
 
+def joint_samples(
+    rows: Rows,
+    codes: Array,
+    n_classes: int,
+    sample_weight: Array | None = None,
+    class_weight: Array | None = None,
+) -> Samples:
+    """Samples for one problem of all classes: a column per class, also where there are two.
+
+    A sample weighs sᵢ times the weight of its own class.
+    """
+    classes = np.ones(n_classes) if class_weight is None else np.asarray(class_weight, float)
+    samples = make_samples(rows, codes, n_classes, sample_weight)
+    return samples._replace(first=0, factor=np.stack([np.ones(n_classes), classes]))
+
+
 def n_columns(samples: Samples) -> int:
     return int(samples.factor.shape[1])
 
@@ -91,3 +107,20 @@ def take_samples(samples: Samples, start: int, stop: int) -> Samples:
         codes=samples.codes[start:stop],
         weight=samples.weight[start:stop],
     )
+
+
+def take_columns(samples: Samples, start: int, stop: int) -> Samples:
+    """Columns start..stop-1, sharing memory: column k of them is column start + k of `samples`."""
+    return samples._replace(
+        first=samples.first + start, factor=samples.factor[:, start:stop].copy()
+    )
+
+
+def one_label(
+    rows: Rows, positive: Array, weight: Array | None = None, sides: Array | None = None
+) -> Samples:
+    """Samples of one column, positive (n,) telling its side; `sides` weighs negative, positive.
+
+    A side may be empty: labels of a multi-label problem are columns of their own.
+    """
+    return make_samples(rows, positive, 2, weight, sides)

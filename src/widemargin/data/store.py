@@ -28,13 +28,14 @@ from widemargin._version import __version__
 from widemargin.data.parser import ZeroBased
 from widemargin.data.rows import Sparse
 from widemargin.data.store_kernels import gather_rows
+from widemargin.data.store_stream import Facts, room_for, write_stream
 from widemargin.data.svmlight import Svmlight, merged, read
 from widemargin.errors import InputError
 
 FORMAT, VERSION = "widemargin-store", 1
 META = "meta.json"
 BLOCK_ROWS = 1024  # rows that are shuffled, and later leased, as one
-STRETCH = 1 << 24  # entries hashed and checked at once
+STRETCH = 1 << 20  # bytes hashed at once
 ARRAYS = {
     "indices": ("uint32",),
     "values": ("float32", "float64"),
@@ -65,38 +66,42 @@ def pack(
     zero_based: ZeroBased = "auto",
     n_features: int | None = None,
     threads: int | None = None,
+    max_memory: int | None = None,
 ) -> Store:
-    """Read svmlight sources one after the other and write their rows, shuffled, as one store."""
+    """Read svmlight sources one after the other and write their rows, shuffled, as one store.
+
+    With `max_memory`, bytes that the process may hold, the rows go through temporary files, and
+    the same seed gives another order of them.
+    """
     if block_rows < 1:
         raise ValueError(f"block_rows={block_rows} must be at least 1.")
-    target = Path(folder)
+    target, order = Path(folder), seed if shuffle else None
+    room = None if max_memory is None else room_for(max_memory)
     _refuse_to_lose(target, overwrite)
-    data = merged(
-        [
-            read(source, dtype=dtype, zero_based=zero_based, n_features=n_features, threads=threads)
-            for source in sources
-        ]
-    )
-    n = len(data.codes)
-    order = np.random.default_rng(seed).permutation(n) if shuffle else np.arange(n)
+    how: dict[str, Any] = {
+        "dtype": dtype,
+        "zero_based": zero_based,
+        "n_features": n_features,
+        "threads": threads,
+    }
+    facts = {
+        "block_rows": block_rows,
+        "seed": order,
+        "sources": [os.fspath(source) for source in sources],
+    }
+    data = merged([read(source, **how) for source in sources]) if room is None else None
     with _made_whole(target, overwrite) as draft:
-        _write_rows(draft, data, order)
-        digest = digest_of(_arrays(draft))
-        _write_meta(
-            draft,
-            data,
-            digest,
-            {
-                "block_rows": block_rows,
-                "seed": seed if shuffle else None,
-                "sources": [os.fspath(source) for source in sources],
-            },
-        )
+        if data is not None:
+            met = _write_rows(draft, data, order)
+        else:
+            met = write_stream(sources, draft, room=room or 0, seed=order, **how)
+        write_meta(draft, met, facts)
     return open_store(target)
 
 
-def _write_rows(draft: Path, data: Svmlight, order: NDArray[np.int64]) -> None:
-    rows = data.rows
+def _write_rows(draft: Path, data: Svmlight, seed: int | None) -> Facts:
+    rows, n = data.rows, len(data.codes)
+    order = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
     lengths = np.diff(rows.indptr)[order]
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     indices = _new(draft, "indices", rows.indices)
@@ -107,6 +112,8 @@ def _write_rows(draft: Path, data: Svmlight, order: NDArray[np.int64]) -> None:
     for mapped in (indices, values):
         if isinstance(mapped.base, np.memmap):
             mapped.base.flush()
+    top = int(rows.indices.max()) if len(rows.indices) else -1
+    return Facts(data.label_names, data.n_features, top, data.zero_based)
 
 
 def _new(draft: Path, name: str, like: NDArray[Any]) -> NDArray[Any]:
@@ -121,19 +128,20 @@ def _new(draft: Path, name: str, like: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(mapped)
 
 
-def _write_meta(draft: Path, data: Svmlight, digest: str, more: dict[str, Any]) -> None:
-    indices = data.rows.indices
+def write_meta(draft: Path, met: Facts, more: dict[str, Any]) -> None:
+    """meta.json beside the arrays that are in the folder."""
+    arrays = _arrays(draft)
     meta = {
         "format": FORMAT,
         "version": VERSION,
         "package_version": __version__,
-        "shape": [len(data.codes), data.n_features],
-        "nnz": len(indices),
-        "dtype": str(data.rows.values.dtype),
-        "max_index": int(indices.max()) if len(indices) else -1,
-        "label_names": list(data.label_names),
-        "zero_based": data.zero_based,
-        "digest": digest,
+        "shape": [len(arrays["labels"]), met.width],
+        "nnz": len(arrays["indices"]),
+        "dtype": str(arrays["values"].dtype),
+        "max_index": met.top,
+        "label_names": list(met.names),
+        "zero_based": met.zero_based,
+        "digest": digest_of(draft),
         **more,
     }
     text = json.dumps(meta, indent=1, ensure_ascii=False)
@@ -226,18 +234,20 @@ def verify(folder: PathLike) -> None:
     """Read every byte of a store; an InputError if any differs from what was packed."""
     path = Path(folder)
     store = open_store(path)
-    found = digest_of(_arrays(path))
+    found = digest_of(path)
     if found != store.meta.get("digest"):
         raise damaged(path, f"the digest {found}, not {store.meta.get('digest')}")
 
 
-def digest_of(arrays: dict[str, NDArray[Any]]) -> str:
+def digest_of(folder: Path) -> str:
     """SHA-256 over the arrays' bytes, in the order of ARRAYS."""
-    h = hashlib.sha256()
+    h, room = hashlib.sha256(), bytearray(STRETCH)
     for name in ARRAYS:
-        array = arrays[name]
-        for start in range(0, len(array), STRETCH):
-            h.update(np.ascontiguousarray(array[start : start + STRETCH]).data)
+        with (folder / f"{name}.npy").open("rb", buffering=0) as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
+            while size := file.readinto(room):
+                h.update(memoryview(room)[:size])
     return f"sha256:{h.hexdigest()}"
 
 

@@ -74,7 +74,8 @@ def _open(path: str) -> IO[bytes]:
         if stat.S_ISDIR(os.stat(path).st_mode):
             raise InputError(
                 f"{path}: found a directory that is not a packed store; accepted: an svmlight "
-                "file, plain or compressed, or a packed store; name one of its files instead."
+                "file, plain or compressed, a packed store, or a folder with a folder of documents "
+                "for each class; name one of its files instead."
             )
         return open(path, "rb")
     except FileNotFoundError:

@@ -90,6 +90,20 @@ def read_blocks(
         raise _empty(name)
 
 
+def read_parts(
+    path: str | os.PathLike[str], *, block_bytes: int = BLOCK, **how: Any
+) -> Iterator[Part]:
+    """Consecutive blocks as they are met: spellings of labels instead of classes, and where an
+    index 0 turns up late, indices that count from 1 before it as after."""
+    choice, name, empty = options(**how), os.fspath(path), True
+    with opened(name) as (stream, kind):
+        for part in _parts(stream, kind, name, block_bytes, choice):
+            empty = False
+            yield part
+    if empty:
+        raise _empty(name)
+
+
 def _parts(
     stream: Any, kind: str, name: str, block_bytes: int, choice: Options, settle: bool = False
 ) -> Iterator[Part]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_random_state, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    check_random_state,
+    validate_data,
+)
 
 from widemargin.data.checks import look
 from widemargin.data.rows import Array, Dense, Rows, Sparse, as_rows
 from widemargin.data.samples import Samples, make_samples
 from widemargin.run.fit import Fitted
+from widemargin.scores import scores
 
 PIECE = 65536  # labels looked at in one go
 
@@ -88,7 +95,14 @@ def checked_sparse(X: Any) -> Rows:
     return rows
 
 
-def samples_of(rows: Rows, y: Array, sample_weight: Any, X: Any, class_weight: Any) -> Any:
+def samples_of(
+    rows: Rows,
+    y: Array,
+    sample_weight: Any,
+    X: Any,
+    class_weight: Any,
+    make: Callable[..., Samples] = make_samples,
+) -> Any:
     """(Samples, classes) of checked data; at least two classes must carry weight."""
     classes, codes = classes_and_codes(y)
     weight = None
@@ -106,7 +120,7 @@ def samples_of(rows: Rows, y: Array, sample_weight: Any, X: Any, class_weight: A
     per_class = None
     if class_weight is not None:
         per_class = compute_class_weight(class_weight, classes=classes, y=y)
-    return make_samples(rows, codes, len(classes), weight, per_class), classes
+    return make(rows, codes, len(classes), weight, per_class), classes
 
 
 def classes_and_codes(y: Array) -> tuple[Array, Array]:
@@ -148,3 +162,15 @@ def keep_fit(estimator: Any, fitted: Fitted, samples: Samples) -> None:
     estimator.certificate_ = fitted.certificate
     estimator.history_ = fitted.history
     estimator.n_iter_ = int(fitted.epochs)
+
+
+def scores_of(estimator: Any, X: Any, threads: int) -> Array:
+    """Scores under coef_ and intercept_ as scikit-learn gives them, (n,) or (n, K)."""
+    check_is_fitted(estimator)
+    dtype = [np.float64, np.float32]
+    X = validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=dtype)
+    coef = estimator.coef_
+    W = np.ascontiguousarray(coef.toarray().T if hasattr(coef, "toarray") else coef.T, np.float64)
+    b = np.broadcast_to(np.asarray(estimator.intercept_, np.float64), W.shape[1:]).copy()
+    found = scores(checked_sparse(X), W[:, 0].copy() if b.size == 1 else W, b, threads)
+    return found.ravel() if b.size == 1 else found

@@ -13,8 +13,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from widemargin.data.rows import n_features
-from widemargin.data.samples import Samples
-from widemargin.estimators._common import checked_rows, generator, keep_fit, samples_of
+from widemargin.data.samples import Samples, joint_samples, make_samples
+from widemargin.estimators._common import (
+    checked_rows,
+    generator,
+    keep_fit,
+    samples_of,
+    scores_of,
+)
 from widemargin.estimators._proba import (
     cloned_sigmoids,
     dual_sigmoids,
@@ -26,9 +32,11 @@ from widemargin.losses import Hinge, Loss, SquaredHinge
 from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, Penalty
 from widemargin.run.fit import Fitted, fit_dual, fit_newton, fit_primal_cd
+from widemargin.run.joint import JOINT, fit_joint
 from widemargin.run.tuning import FEW_FEATURES
 from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.prox_newton import ProximalNewton
+from widemargin.threads import threads_of
 
 LOSSES: dict[str, Loss] = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
 PENALTIES: dict[str, Penalty] = {"l1": L1(), "l2": L2()}
@@ -50,8 +58,10 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     tol : float, default=1e-4
         The relative duality gap to reach, (f − D) / f, on every column.
     C : float, default=1.0
-    multi_class : {'ovr'}, default='ovr'
-        All classes are trained in one pass over the data.
+    multi_class : {'ovr', 'crammer_singer'}, default='ovr'
+        One against all, all classes in one pass over the data; or one problem for all classes,
+        ½ Σₘ ‖wₘ‖² + C Σᵢ sᵢ maxₘ {[m ≠ yᵢ] + (wₘ − wᵧ)ᵀxᵢ + bₘ − bᵧ}, y = yᵢ, of which loss,
+        penalty and dual are no part: they are ignored, as in scikit-learn.
     fit_intercept : bool, default=True
     intercept_scaling : float, default=1.0
         Accepted and without effect: the intercept is not penalised, so there is nothing to scale.
@@ -61,6 +71,10 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
     max_iter : int, default=1000
         Epochs, or Newton steps.
+    n_jobs : int or None, default=None
+        Threads of the dual solver, and of scores; None is 1, -1 all cores. Large data alone are
+        worth several. The result is the same for the same number of threads, and within `tol`
+        for any.
     probability : bool, default=False
         Ours: after the fit also fit Platt's sigmoid, or one per class, to scores cross-validated
         on 5 folds, and so offer `predict_proba` and `predict_log_proba`.
@@ -71,7 +85,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     intercept_ : (1,) or (K,) float64
     classes_ : (K,)
     certificate_ : Certificate(primal, dual, gap, relative_gap), summed over the columns
-    history_ : list of dict(epoch, seconds, objective, gap), NaN where not measured
+    history_ : list of dict(epoch, seconds, objective, gap, dual), NaN where not measured
     n_iter_ : int
     sigmoids_ : tuple of Sigmoid(A, B), one per column; with probability=True
 
@@ -93,7 +107,8 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     References
     ----------
     Hsieh et al., 2008 (dual coordinate descent); Mangasarian, 2002 (finite Newton); Yuan et al.,
-    2010 and 2012 (L1). See the modules in `widemargin.solvers`.
+    2010 and 2012 (L1); Crammer & Singer, 2001, and Keerthi et al., 2008 (the joint problem). See
+    the modules in `widemargin.solvers`.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -102,13 +117,14 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         "dual": ["boolean", StrOptions({"auto"})],
         "tol": [Interval(Real, 0.0, None, closed="neither")],
         "C": [Interval(Real, 0.0, None, closed="neither")],
-        "multi_class": [StrOptions({"ovr"})],
+        "multi_class": [StrOptions({"ovr", JOINT})],
         "fit_intercept": ["boolean"],
         "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
         "class_weight": [None, dict, StrOptions({"balanced"})],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_jobs": [Integral, None],
         "probability": ["boolean"],
     }
 
@@ -127,6 +143,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         verbose: int = 0,
         random_state: Any = None,
         max_iter: int = 1000,
+        n_jobs: int | None = None,
         probability: bool = False,
     ) -> None:
         self.dual = dual
@@ -139,6 +156,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
         self.max_iter = max_iter
+        self.n_jobs = n_jobs
         self.penalty = penalty
         self.loss = loss
         self.probability = probability
@@ -146,9 +164,12 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearSVC:
         """Fit to X (n, d), CSR or array, and labels y (n,); sample_weight (n,) ≥ 0 or None."""
-        self._refuse_combinations()
+        joint = self.multi_class == JOINT
+        if not joint:
+            self._refuse_combinations()
         rows, X, y = checked_rows(self, X, y, reset=True)
-        samples, self.classes_ = samples_of(rows, y, sample_weight, X, self.class_weight)
+        make = joint_samples if joint else make_samples
+        samples, self.classes_ = samples_of(rows, y, sample_weight, X, self.class_weight, make)
         fitted = self._solve(samples)
         keep_fit(self, fitted, samples)
         if not fitted.solved:
@@ -160,7 +181,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
                 stacklevel=2,
             )
         if self.probability:
-            alike = self.penalty == "l2"  # what the dual solver minimises
+            alike = self.penalty == "l2" and self.multi_class != JOINT  # the dual solver's problem
             self.sigmoids_ = (
                 dual_sigmoids(self, self._objective(), samples)
                 if alike
@@ -185,7 +206,11 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     def _solve(self, samples: Samples) -> Fitted:
         objective = self._objective()
         epochs, progress = max(int(self.max_iter), 1), self._report if self.verbose else None
-        tol, rng = float(self.tol), generator(self.random_state)
+        tol, rng, threads = float(self.tol), generator(self.random_state), threads_of(self.n_jobs)
+        if self.multi_class == JOINT:
+            return fit_joint(
+                objective, samples, tol=tol, max_epochs=epochs, rng=rng, progress=progress
+            )
         if n_features(samples.rows) <= FEW_FEATURES and self.penalty == "l1":
             return fit_newton(
                 ProximalNewton(), objective, samples, tol=tol, max_epochs=epochs, progress=progress
@@ -200,8 +225,15 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
                 to_the_end=True,
                 progress=progress,
             )
-        run = fit_primal_cd if self.penalty == "l1" else fit_dual
-        return run(objective, samples, tol=tol, max_epochs=epochs, rng=rng, progress=progress)
+        how: dict[str, Any] = {"tol": tol, "max_epochs": epochs, "rng": rng, "progress": progress}
+        if self.penalty == "l1":
+            return fit_primal_cd(objective, samples, **how)
+        return fit_dual(objective, samples, threads=threads, **how)
+
+    def decision_function(self, X: Any) -> Any:
+        """wᵀx + b of each row, (n,) or (n, K), on `n_jobs` threads."""
+        threads = threads_of(self.n_jobs)
+        return super().decision_function(X) if threads == 1 else scores_of(self, X, threads)
 
     def _refuse_combinations(self) -> None:
         penalty, loss, dual = self.penalty, self.loss, self.dual

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,11 +24,13 @@ from widemargin.losses import LOSSES, Loss
 from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, ElasticNet, NoPenalty, Penalty
 from widemargin.run.evaluation import evaluate
+from widemargin.run.fit import history_row
 from widemargin.run.serial import serial
 from widemargin.schedules import slower
 from widemargin.solvers.asgd import AveragedState
 from widemargin.solvers.perceptron import PerceptronState, separated
 from widemargin.solvers.steps import progressive
+from widemargin.threads import crew_of
 
 SLOWEST = 1e-6  # an adaptive rate is not lowered further
 
@@ -38,6 +42,8 @@ class Plan(NamedTuple):
     solver: Any
     start: Any  # the solver's first state
     adaptive: bool = False  # lower the rate when the objective stalls, rather than stop
+    threads: int = 1  # of the scheme and of looks at all samples
+    scheme: str | None = None  # how threads take the steps of `Sgd`; None: one takes them
 
 
 # -- what the parameters mean ----------------------------------------------------------------------
@@ -135,7 +141,7 @@ def learn(est: Any, plan: Plan, samples: Samples, split: Split, rng: Any) -> Any
     """Epochs until the estimator's stopping rule holds; returns the last state.
 
     Sets n_iter_ and history_: one dict an epoch with epoch, seconds since the start, objective
-    (the losses as the epoch met them, C Σ s ℓ + r(w)) and gap, NaN until the fit is certified.
+    (the losses as the epoch met them, C Σ s ℓ + r(w)), and gap and dual, NaN until certified.
     """
     n = n_rows(samples.rows) if split.train is None else len(split.train)
     objective, solver, state = plan.objective, plan.solver, plan.start
@@ -168,10 +174,21 @@ def measured(samples: Samples, split: Split, state: Any, f: Array) -> Array:
 
 
 def note(est: Any, epoch: int, seconds: float, objective: float) -> None:
-    row = {"epoch": epoch, "seconds": seconds, "objective": objective, "gap": np.nan}
-    est.history_.append(row)
+    est.history_.append(history_row(epoch, seconds, None, objective=objective))
     if est.verbose:
         print(f"epoch {epoch}: objective {objective:.6g}, {seconds:.3f} s")
+
+
+@contextmanager
+def solver_of(plan: Plan, samples: Samples) -> Iterator[Any]:
+    """The plan's solver, on threads of their own where it has a scheme."""
+    if plan.scheme is None:
+        yield plan.solver
+        return
+    from widemargin.run.threads import on_threads
+
+    with crew_of(plan.threads) as crew:
+        yield on_threads(plan.solver, plan.scheme, crew, samples)
 
 
 # -- what a fit leaves -----------------------------------------------------------------------------
@@ -195,14 +212,16 @@ def weights_of(est: Any) -> tuple[Array, Array]:
     return W[:, 0].copy() if W.shape[1] == 1 else W, est.intercept_.astype(np.float64)
 
 
-def certify_fit(est: Any, objective: Objective, samples: Samples, split: Split) -> None:
+def certify_fit(est: Any, plan: Plan, samples: Samples, split: Split) -> None:
     """certificate_ of the weights as published, over the rows that were learned from."""
     if split.held_out is not None:
         weight = samples.weight.copy()
         weight[split.held_out] = 0.0
         samples = samples._replace(weight=weight)
-    est.certificate_ = evaluate(objective, samples, *weights_of(est)).certificate
-    est.history_[-1].update(objective=est.certificate_.primal, gap=est.certificate_.gap)
+    seen = evaluate(plan.objective, samples, *weights_of(est), threads=plan.threads)
+    est.certificate_ = seen.certificate
+    last = est.history_[-1]
+    est.history_[-1] = history_row(last["epoch"], last["seconds"], est.certificate_)
 
 
 def warn_if_unfinished(est: Any) -> None:
@@ -230,9 +249,10 @@ def fit_online(
     rng = generator(est)
     n = len(samples.codes) if split.train is None else len(split.train)
     plan = plan_of(est, samples, n, start, rng)
-    state = learn(est, plan, samples, split, rng)
+    with solver_of(plan, samples) as solver:
+        state = learn(est, plan._replace(solver=solver), samples, split, rng)
     publish(est, state, dtype_of(samples))
-    certify_fit(est, plan.objective, samples, split)
+    certify_fit(est, plan, samples, split)
     warn_if_unfinished(est)
     return est
 
@@ -257,9 +277,9 @@ def partial_fit_online(
     )
     rng = generator(est)
     plan = plan_of(est, samples, len(samples.codes), start, rng)
-    state = next(
-        serial(plan.solver, plan.objective, samples, rng, start=plan.start, shuffle=est.shuffle)
-    )
+    with solver_of(plan, samples) as solver:
+        how: dict[str, Any] = {"start": plan.start, "shuffle": est.shuffle}
+        state = next(serial(solver, plan.objective, samples, rng, **how))
     publish(est, state, dtype_of(samples))
     est.n_iter_ = 1
     for stale in ("certificate_", "history_", "sigmoids_"):

@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from widemargin.data.samples import Samples
+from widemargin.estimators._common import scores_of
 from widemargin.estimators._proba import cloned_sigmoids, log_proba_of, proba_of
 from widemargin.estimators.online import (
     Plan,
@@ -34,9 +35,11 @@ from widemargin.solvers.minibatch import Minibatch
 from widemargin.solvers.sgd import Sgd
 from widemargin.solvers.steps import State, intercept_decay
 from widemargin.solvers.truncated import NEVER, Truncated, truncated_state
+from widemargin.threads import threads_of
 
 PENALTIES = {"l2", "l1", "elasticnet"}
 RATES = {"constant", "optimal", "invscaling", "adaptive", "pa1", "pa2"}
+SCHEMES = {"hogwild", "locked", "round_robin"}
 PROBABILISTIC = ("log_loss", "modified_huber")
 
 
@@ -56,7 +59,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
 
     that is alpha n C = 1 times scikit-learn's (1/n) Σ sᵢ ℓ + alpha r(w). Without a penalty
     C = 1 / n. More than two classes are told one against all, all of them in one pass over the
-    data, so that `n_jobs` has nothing to do and is kept for its name.
+    data. `n_jobs` threads take the scores and the certificate; the steps too, with a `scheme`.
 
     Differences from scikit-learn: with `learning_rate="optimal"` the rate is
     η₀ / (1 + alpha η₀ t) with η₀ found by trial on a subsample (`eta0_`), not by a rule of
@@ -64,13 +67,17 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     are learned; negative sample weights are refused.
 
     Parameters that are ours: `batch_size`, samples a step (penalty 'l2' or None, no average);
+    `scheme`, how `n_jobs` threads share the weights (the same, and batch_size=1): 'hogwild',
+    without a lock; 'locked'; 'round_robin', which gives the same result in every run; None, one
+    thread takes the steps.
     `probability`, whether `fit` also fits Platt's sigmoids (`sigmoids_`) to scores that it
     cross-validates on 5 folds, which gives `predict_proba` for every loss.
 
     Attributes beside scikit-learn's: `eta0_`; after `fit`, `certificate_` (primal, dual, gap,
     relative_gap of the objective above) and `history_`, a list with one dict per epoch: epoch,
-    seconds, objective (losses as the epoch met them; exact in the last), gap (NaN but in the
-    last). `partial_fit` leaves neither: a certificate costs passes over data it does not have.
+    seconds, objective (losses as the epoch met them; exact in the last), gap (relative) and dual
+    (both NaN but in the last). `partial_fit` leaves neither: a certificate costs passes over
+    data it does not have.
 
     >>> import numpy as np
     >>> X = np.array([[-1.0, -1.0], [-2.0, -1.0], [1.0, 1.0], [2.0, 1.0]])
@@ -103,6 +110,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "average": [Interval(Integral, 0, None, closed="neither"), "boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "scheme": [StrOptions(SCHEMES), None],
         "probability": ["boolean"],
     }
 
@@ -131,6 +139,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         warm_start: bool = False,
         average: bool | int = False,
         batch_size: int = 1,
+        scheme: str | None = None,
         probability: bool = False,
     ) -> None:
         self.loss = loss
@@ -155,6 +164,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.average = average
         self.batch_size = batch_size
+        self.scheme = scheme
         self.probability = probability
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -195,6 +205,11 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             self.__dict__.pop("eta0_", None)
         partial_fit_online(self, plan_of, X, y, classes, sample_weight)
         return self
+
+    def decision_function(self, X: Any) -> Any:
+        """wᵀx + b of each row, (n,) or (n, K), on `n_jobs` threads."""
+        threads = threads_of(self.n_jobs)
+        return super().decision_function(X) if threads == 1 else scores_of(self, X, threads)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Any:
@@ -247,6 +262,13 @@ def check_parameters(est: SGDClassifier) -> None:
             f"batch_size={est.batch_size} goes with penalty 'l2' or None and without averaging, "
             f"got penalty={est.penalty!r}, average={est.average!r}. Use batch_size=1 for those."
         )
+    plain = est.penalty in ("l2", None) and not est.average and est.batch_size == 1
+    if est.scheme is not None and not plain:
+        raise ValueError(
+            f"scheme={est.scheme!r} goes with penalty 'l2' or None, without averaging and with "
+            f"batch_size=1, got penalty={est.penalty!r}, average={est.average!r}, "
+            f"batch_size={est.batch_size}. Use scheme=None for those."
+        )
 
 
 def check_partial(est: Any) -> None:
@@ -276,7 +298,8 @@ def plan_of(est: SGDClassifier, samples: Samples, n: int, start: State, rng: Any
         known = trial_eta0(trial, objective, samples, rng)
         solver = make_solver(est, samples, penalty, schedule_of(est, known))
     est.eta0_ = float(known)
-    return Plan(objective, solver, state_for(est, solver, start), est.learning_rate == "adaptive")
+    first, adaptive = state_for(est, solver, start), est.learning_rate == "adaptive"
+    return Plan(objective, solver, first, adaptive, threads_of(est.n_jobs), est.scheme)
 
 
 def schedule_of(est: SGDClassifier, eta0: float) -> Schedule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -36,6 +36,7 @@ class Step(NamedTuple):
     seconds: float
     certificate: Certificate | None
     solved: bool
+    dual: float = float("nan")  # D(α): proved by a certificate, else the last plus what it rose
 
 
 def certified(
@@ -48,23 +49,39 @@ def certified(
     max_epochs: int,
     start: S | None = None,
 ) -> Iterator[Step]:
-    """Yield a step per epoch until every column is within tol, or max_epochs are done.
+    """Yield a step per epoch until every column is within tol, or max_epochs are done."""
+    return certified_along(
+        serial(solver, objective, samples, rng, start=start),
+        lambda state: solver.certify(objective, samples, tol, state),
+        tol=tol,
+        max_epochs=max_epochs,
+    )
+
+
+def certified_along(
+    states: Iterator[S],
+    certify: Callable[[S], tuple[S, Array, Array]],
+    *,
+    tol: float,
+    max_epochs: int,
+) -> Iterator[Step]:
+    """`certified`, given the states and what certifies them.
 
     A certificate costs a pass over the data, so it is taken only when the rise of the dual in
     the epoch predicts success, from the ratio of gap to rise seen last.
     """
     began, ratio, since, value = time.perf_counter(), FIRST_RATIO, 0, 0.0
-    for epoch, state in enumerate(serial(solver, objective, samples, rng, start=start), 1):
+    for epoch, state in enumerate(states, 1):
         since += 1
         value += state.gain
         due = state.gain * ratio <= SAFETY * tol * max(value, 0.0)
         certificate, solved = None, False
         if due or epoch == FIRST_LOOK or since >= AT_LEAST_EVERY or epoch >= max_epochs:
-            state, upper, lower = solver.certify(objective, samples, tol, state)
+            state, upper, lower = certify(state)
             certificate = certificate_of(float(upper.sum()), float(lower.sum()))
             solved = not state.live.any()
             ratio = certificate.gap / state.gain if state.gain > 0.0 else ratio
             since, value = 0, certificate.dual
-        yield Step(state, epoch, time.perf_counter() - began, certificate, solved)
+        yield Step(state, epoch, time.perf_counter() - began, certificate, solved, value)
         if solved or epoch >= max_epochs:
             return

@@ -9,6 +9,7 @@ number of threads. The kernels allocate nothing, so that their code loads soon.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,8 +43,9 @@ class Seen(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    scores: Array  # (n, K) wₖᵀxᵢ + bₖ
+    scores: Array | None  # (n, K) wₖᵀxᵢ + bₖ; None where they are too many to be kept
     certificate: Certificate
+    errors: int | None = None  # rows on a wrong side, where they were counted
 
 
 @lean_kernel
@@ -94,13 +96,25 @@ def evaluate(
     """Scores and the certificate of any (W, b), as `objective.certify` defines it."""
     p = np.empty((n_rows(samples.rows), b.size))
     alpha = np.empty_like(p)
-    seen = _seen(objective, samples, W, b, p, alpha, threads)
-    scale = balancing(seen.sides) if objective.fit_intercept else np.ones((2, b.size))
+    sums = empty_sums(W, b, n_nonzeros(samples.rows))
+    look(objective, samples, plain(W, b), p, alpha, sums, threads)
+
+    def conjugates(scale: Array, t: Array) -> Array:
+        return conjugates_of(objective, samples, alpha, scale, t, threads)
+
+    return Evaluation(p, proof(objective, W, added(sums), conjugates))
+
+
+def proof(
+    objective: Objective, W: Array, seen: Seen, conjugates: Callable[[Array, Array], Array]
+) -> Certificate:
+    """The certificate, from what all rows add up to and Σ c ℓ* at t α with scaled sides."""
+    K = seen.losses.size
+    scale = balancing(seen.sides) if objective.fit_intercept else np.ones((2, K))
     V = scale[0] * seen.V[0] + scale[1] * seen.V[1]
-    penalty = sum(penalty_value(objective.penalty, column(W, k)) for k in range(b.size))
+    penalty = sum(penalty_value(objective.penalty, column(W, k)) for k in range(K))
     primal = float(objective.C * seen.losses.sum() + penalty)
-    dual = _dual(objective, samples, alpha, scale, V, threads)
-    return Evaluation(p, certificate_of(primal, dual))
+    return certificate_of(primal, dual_value(objective, V, lambda t: conjugates(scale, t)))
 
 
 def losses_of(objective: Objective, samples: Samples, W: Array, b: Array, threads: int) -> Array:
@@ -113,27 +127,42 @@ def losses_of(objective: Objective, samples: Samples, W: Array, b: Array, thread
     return losses
 
 
-def _seen(
+def look(
     objective: Objective,
     samples: Samples,
-    W: Array,
-    b: Array,
+    weights: tuple[Array, Array],
     p: Array,
     alpha: Array,
+    sums: list[Seen],
     threads: int,
-) -> Seen:
-    """What all rows add up to, each range of them into arrays of its own unless those outweigh
-    the data; fills p and α."""
-    W, b = np.ascontiguousarray(W, np.float64), np.ascontiguousarray(b, np.float64)
-    parts = SUMS if 2 * SUMS * W.size <= n_nonzeros(samples.rows) else 1
+) -> None:
+    """Fill p and α of all rows; each range of them adds to sums of its own."""
+    W, b = weights
+    parts = ranges(len(p), len(sums))
+    own = {start: seen for (start, _), seen in zip(parts, sums, strict=False)}
 
-    def part(start: int, stop: int) -> Seen:
-        seen = Seen(np.zeros(b.size), np.zeros((2, b.size)), np.zeros((2, *W.shape)))
+    def part(start: int, stop: int) -> None:
         some, room = take_samples(samples, start, stop), np.empty((2, b.size))
-        look_through(objective, some, W, b, p[start:stop], alpha[start:stop], room, seen)
-        return seen
+        look_through(objective, some, W, b, p[start:stop], alpha[start:stop], room, own[start])
 
-    whole, *others = each(part, ranges(len(p), parts), threads)
+    each(part, parts, threads)
+
+
+def plain(W: Array, b: Array) -> tuple[Array, Array]:
+    """Weights as the kernels are compiled for."""
+    return np.ascontiguousarray(W, np.float64), np.ascontiguousarray(b, np.float64)
+
+
+def empty_sums(W: Array, b: Array, nonzeros: int) -> list[Seen]:
+    """Zeros for each of some ranges of rows; for one, where more would outweigh the data."""
+    parts = SUMS if 2 * SUMS * W.size <= nonzeros else 1
+    shapes = (b.shape, (2, b.size), (2, *W.shape))
+    return [Seen(*map(np.zeros, shapes)) for _ in range(parts)]
+
+
+def added(sums: list[Seen]) -> Seen:
+    """The sum of all, in the arrays of the first."""
+    whole, *others = sums
     for other in others:
         for into, more in zip(whole, other, strict=True):
             np.add(into, more, out=into)
@@ -150,23 +179,29 @@ def balancing(sums: Array) -> Array:
     return np.minimum(factors, 1.0)
 
 
-def _dual(
-    objective: Objective, samples: Samples, alpha: Array, scale: Array, V: Array, threads: int
-) -> float:
-    """D at the best t α, 0 ≤ t ≤ 1, with the sides of α scaled; V = Σ αᵢₖ yᵢₖ xᵢ of those."""
-    n, K = alpha.shape
-    r, columns = objective.penalty, [column(V, k) for k in range(K)]
+def conjugates_of(
+    objective: Objective, samples: Samples, alpha: Array, scale: Array, t: Array, threads: int
+) -> Array:
+    """Σᵢ cᵢₖ ℓ*(−tₖ scale[side, k] αᵢₖ / cᵢₖ) of each column, shape (K,)."""
+
+    def part(start: int, stop: int) -> Array:
+        some = take_samples(samples, start, stop)
+        sums, u = np.zeros(t.size), alpha[start:stop]
+        scaled_conjugates(objective.loss, objective.C, some, scale, u, t, sums)
+        return sums
+
+    return np.asarray(np.sum(each(part, ranges(len(alpha)), threads), axis=0))
+
+
+def dual_value(objective: Objective, V: Array, conjugates: Callable[[Array], Array]) -> float:
+    """D at the best t α, 0 ≤ t ≤ 1, from V = Σ αᵢₖ yᵢₖ xᵢ and the conjugates at t α."""
+    r, K = objective.penalty, 1 if V.ndim == 1 else V.shape[1]
+    columns = [column(V, k) for k in range(K)]
     top = np.array([largest_feasible_scale(r, v) for v in columns])
 
     def at(t: Array) -> Array:
-        def part(start: int, stop: int) -> Array:
-            some = take_samples(samples, start, stop)
-            sums, u = np.zeros(K), alpha[start:stop]
-            scaled_conjugates(objective.loss, objective.C, some, scale, u, t, sums)
-            return sums
-
         penalty = [penalty_conjugate(r, t[k] * v) for k, v in enumerate(columns)]
-        value: Array = -np.array(penalty) - np.sum(each(part, ranges(n), threads), axis=0)
+        value: Array = -np.array(penalty) - conjugates(t)
         return value
 
     return float(best_on_segment(at, top).sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,16 +11,19 @@ import numpy as np
 from widemargin.data.rows import Array, n_rows
 from widemargin.data.samples import Samples
 from widemargin.objective import Certificate, Objective, certify
-from widemargin.run.certified import certified
+from widemargin.run.certified import Step, certified
 from widemargin.run.serial import serial
 from widemargin.solvers.dual import DualCoordinateDescent
+from widemargin.solvers.dual_replicas import ReplicatedDual, worthwhile
 from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.primal_cd import PrimalCoordinateDescent, by_columns
 from widemargin.solvers.prox_newton import ProximalNewton
+from widemargin.threads import crew_of
 
-Row: TypeAlias = dict[str, float]  # epoch, seconds, objective, gap; NaN where not measured
+Row: TypeAlias = dict[str, float]  # epoch, seconds, objective, gap, dual; NaN where not measured
 Progress: TypeAlias = Callable[[Row], None]
 
+NAN = float("nan")
 CERTIFY_EVERY = 4  # primal descent: a certificate after a quarter more epochs than before
 
 
@@ -34,15 +37,25 @@ class Fitted(NamedTuple):
     epochs: int
     solved: bool
     scores: Array | None = None  # (n, K) of the samples, where the fit took them at its end
+    errors: int | None = None  # samples on a wrong side, where the fit counted them at its end
 
 
-def history_row(epoch: int, seconds: float, certificate: Certificate | None) -> Row:
-    """One epoch of the history; `gap` is the relative duality gap."""
-    nothing = float("nan")
-    objective, gap = (
-        (certificate.primal, certificate.relative_gap) if certificate else (nothing,) * 2
-    )
-    return {"epoch": epoch, "seconds": seconds, "objective": objective, "gap": gap}
+def history_row(
+    epoch: int,
+    seconds: float,
+    certificate: Certificate | None,
+    *,
+    objective: float = NAN,
+    dual: float = NAN,
+) -> Row:
+    """One epoch of the history; `gap` is the relative duality gap.
+
+    Without a certificate, objective and dual are what the solver summed up on its way, if it did.
+    """
+    gap = NAN
+    if certificate is not None:
+        objective, dual, _, gap = certificate
+    return {"epoch": epoch, "seconds": seconds, "objective": objective, "gap": gap, "dual": dual}
 
 
 def fit_dual(
@@ -53,14 +66,23 @@ def fit_dual(
     max_epochs: int,
     rng: np.random.Generator,
     progress: Progress | None = None,
+    threads: int = 1,
 ) -> Fitted:
-    """Dual coordinate descent until the relative duality gap of every column is at most tol."""
+    """Dual coordinate descent until the relative duality gap of every column is at most tol.
+
+    On as many of the `threads` as the data are worth; one takes the steps of the serial solver.
+    """
+    with crew_of(worthwhile(samples, threads)) as crew:
+        solver = DualCoordinateDescent() if crew.pool is None else ReplicatedDual(crew)
+        steps = certified(solver, objective, samples, rng, tol=tol, max_epochs=max_epochs)
+        return followed(steps, progress)
+
+
+def followed(steps: Iterable[Step], progress: Progress | None) -> Fitted:
+    """The end of a certified run."""
     history: list[Row] = []
-    steps = certified(
-        DualCoordinateDescent(), objective, samples, rng, tol=tol, max_epochs=max_epochs
-    )
     for step in steps:
-        history.append(history_row(step.epoch, step.seconds, step.certificate))
+        history.append(history_row(step.epoch, step.seconds, step.certificate, dual=step.dual))
         if progress is not None:
             progress(history[-1])
     assert step.certificate is not None, "the last step of a certified run has a certificate"
@@ -90,7 +112,8 @@ def fit_newton(
         if done or not to_the_end:
             proof = certify(objective, samples, state.W, state.b)
             done |= proof.relative_gap <= tol
-        history.append(history_row(epoch, time.perf_counter() - began, proof))
+        f = NAN if state.f is None else float(state.f.sum())
+        history.append(history_row(epoch, time.perf_counter() - began, proof, objective=f))
         if progress is not None:
             progress(history[-1])
         if done:

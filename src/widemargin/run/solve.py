@@ -5,7 +5,8 @@ Each is imported when it is asked for: the kernels of all take longer to find th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,7 +21,9 @@ from widemargin.penalties import L2, NoPenalty, Penalty
 from widemargin.run.fit import Fitted, Progress, fit_dual
 from widemargin.run.online import fit_online
 from widemargin.run.serial import Solver
+from widemargin.threads import crew_of
 
+SCHEMES = ("hogwild", "locked", "round_robin")  # of `run/threads.py`
 MARGIN_LOSSES = ("hinge", "log_loss", "modified_huber", "perceptron", "squared_hinge")
 DUAL_LOSSES = tuple(name for name in MARGIN_LOSSES if LOSSES[name] in ASCENDS)
 
@@ -31,7 +34,8 @@ class Plan(NamedTuple):
     tol: float | None = None  # relative duality gap
     epochs: int | None = None  # at most
     batch_size: int = 32
-    threads: int = 1  # for looks at all samples; the steps themselves are taken by one
+    threads: int = 1  # for looks at all samples, steps of the dual solver and of a scheme
+    scheme: str | None = None  # how threads take the steps of SGD; None: one takes them
 
 
 class Kind(NamedTuple):
@@ -67,13 +71,16 @@ def _sgd(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
 
 
 def _asgd(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
-    """Averaging starts with the second epoch, if there is one: the first steps are far off."""
     from widemargin.schedules import Averaged
     from widemargin.solvers.asgd import Asgd
 
-    epochs, n = plan.epochs or SOLVERS["asgd"].epochs, len(samples.codes)
-    start = n + 1 if epochs > 1 else n // 2 + 1
+    start = first_averaged(len(samples.codes), plan)
     return _stepping(Asgd(Averaged(1.0, 1.0), average_from=start), objective, samples, rng)
+
+
+def first_averaged(n: int, plan: Plan) -> int:
+    """Averaging starts with the second epoch, if there is one: the first steps are far off."""
+    return n + 1 if (plan.epochs or SOLVERS["asgd"].epochs) > 1 else n // 2 + 1
 
 
 def _minibatch(objective: Objective, samples: Samples, rng: Any, plan: Plan) -> Any:
@@ -96,10 +103,10 @@ def _perceptron(objective: Objective, samples: Samples, rng: Any, plan: Plan) ->
     return Perceptron()
 
 
-def _separated(state: Any) -> bool:
-    from widemargin.solvers.perceptron import separated
+def separated(state: Any) -> bool:
+    from widemargin.solvers import perceptron
 
-    return separated(state)
+    return perceptron.separated(state)
 
 
 SOLVERS: dict[str, Kind] = {
@@ -129,6 +136,18 @@ def solver_for(name: str, loss: str) -> str:
     return name
 
 
+def refuse_scheme(scheme: str | None, solver: str) -> None:
+    """Refuse a scheme that is unknown, or one for a solver other than SGD."""
+    if scheme is None:
+        return
+    choose("scheme", scheme, dict.fromkeys(SCHEMES))
+    if solver != "sgd":
+        raise ValueError(
+            f"scheme={scheme!r} does not go with solver={solver!r}: it says how threads share the "
+            "steps of SGD. Choose solver='sgd', or leave the scheme out."
+        )
+
+
 def make_objective(name: str, loss: str, C: float, *, fit_intercept: bool = True) -> Objective:
     """The objective that solver `name` minimises."""
     kind: type[Loss] = LOSSES[loss]
@@ -152,17 +171,35 @@ def fit(
         raise ValueError(f"epochs={epochs} must be at least 1.")
     if kind.make is None:
         return fit_dual(
-            objective, samples, tol=tol or 0.0, max_epochs=epochs, rng=rng, progress=progress
+            objective,
+            samples,
+            tol=tol or 0.0,
+            max_epochs=epochs,
+            rng=rng,
+            progress=progress,
+            threads=plan.threads,
         )
-    solver = kind.make(objective, samples, rng, plan)
-    return fit_online(
-        solver,
-        objective,
-        samples,
-        epochs=epochs,
-        rng=rng,
-        tol=tol,
-        settled=_separated if name == "perceptron" else None,
-        progress=progress,
-        threads=plan.threads,
-    )
+    with _on_threads(kind.make(objective, samples, rng, plan), samples, plan) as solver:
+        return fit_online(
+            solver,
+            objective,
+            samples,
+            epochs=epochs,
+            rng=rng,
+            tol=tol,
+            settled=separated if name == "perceptron" else None,
+            progress=progress,
+            threads=plan.threads,
+        )
+
+
+@contextmanager
+def _on_threads(solver: Any, samples: Samples, plan: Plan) -> Iterator[Any]:
+    """The solver, its steps taken by threads of their own where the plan names a scheme."""
+    if plan.scheme is None:
+        yield solver
+        return
+    from widemargin.run.threads import on_threads
+
+    with crew_of(plan.threads) as crew:
+        yield on_threads(solver, plan.scheme, crew, samples)

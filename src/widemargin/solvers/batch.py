@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from widemargin.solvers.steps import State, copied, finite, first_state
 SUFFICIENT = 1e-4  # Armijo: the share of the decrease promised by the slope that must come true
 HALVINGS = 40
 ROUNDING = 1e-16  # a promise below this share of f cannot be seen to come true
+Gradient: TypeAlias = Callable[[Array, Array, Array, Array], Array]  # (W, b, G, h) → Σ s ℓ
+Losses: TypeAlias = Callable[[Array, Array], Array]  # (W, b) → Σ s ℓ of each column
 KINKED = (Hinge, PerceptronLoss, EpsilonInsensitive)
 
 
@@ -99,23 +102,36 @@ class Batch:
     def epoch(
         self, objective: Objective, samples: Samples, order: Array, state: BatchState
     ) -> BatchState:
+        def gradient(W: Array, b: Array, G: Array, h: Array) -> Array:
+            sums: Array = batch_gradient(objective.loss, objective.C, samples, W, b, G, h)
+            return sums
+
+        def losses(W: Array, b: Array) -> Array:
+            return loss_sums(objective.loss, samples, W, b)
+
+        return self.descend(objective, gradient, losses, state)
+
+    def descend(
+        self, objective: Objective, gradient: Gradient, losses: Losses, state: BatchState
+    ) -> BatchState:
+        """An epoch, given what all samples add up to at any weights."""
         now = copied(state)
         G, h = np.empty_like(now.walk), np.empty_like(now.b)
-        sums = batch_gradient(objective.loss, objective.C, samples, now.walk, now.walk_b, G, h)
+        sums = gradient(now.walk, now.walk_b, G, h)
         with np.errstate(over="ignore", invalid="ignore"):
             f = objective.C * sums + penalties(objective.penalty, now.walk, h.size)
             G += penalty_slope(objective.penalty, now.walk)
             h *= objective.fit_intercept
-            step = self.search(objective, samples, now, G, h, f)
+            step = self.search(objective, losses, now, G, h, f)
             walk, walk_b = now.walk - G * step, now.walk_b - h * step
-            sums = loss_sums(objective.loss, samples, walk, walk_b)
+            sums = losses(walk, walk_b)
             f = objective.C * sums + penalties(objective.penalty, walk, h.size)
         now = now._replace(t=now.t + 1, length=step, first=now.first if now.t else step)
         after = keep_best(now, walk, walk_b, sums, f)
         return finite(objective, state, after, now.t)  # type: ignore[no-any-return]
 
     def search(
-        self, objective: Objective, samples: Samples, now: BatchState, G: Array, h: Array, f: Array
+        self, objective: Objective, losses: Losses, now: BatchState, G: Array, h: Array, f: Array
     ) -> Array:
         """The step of each column, shape (K,)."""
         K = h.size
@@ -125,7 +141,7 @@ class Batch:
         floor = now.first / np.sqrt(now.t + 1.0) if kinked(objective) else np.zeros(K)
         for _ in range(HALVINGS):
             walk, walk_b = now.walk - G * step, now.walk_b - h * step
-            sums = loss_sums(objective.loss, samples, walk, walk_b)
+            sums = losses(walk, walk_b)
             tried = objective.C * sums + penalties(objective.penalty, walk, K)
             enough = (tried <= f - SUFFICIENT * step * square) | (step <= floor)
             enough |= step * square <= ROUNDING * np.abs(f)

@@ -29,11 +29,12 @@ import numpy as np
 
 from widemargin.data.rows import Array, n_rows
 from widemargin.data.samples import Samples, n_columns
-from widemargin.objective import Objective, combine, conjugate_sums, zero_weights
-from widemargin.solvers.dual_kernels import (
-    dual_epoch,
+from widemargin.objective import Objective, zero_weights
+from widemargin.solvers.dual_kernels import dual_epoch, mean_norm
+from widemargin.solvers.dual_passes import (
+    combine,
+    conjugate_sums,
     losses_at,
-    mean_norm,
     rebalance,
     reselect,
     scores_and_losses,
@@ -41,6 +42,7 @@ from widemargin.solvers.dual_kernels import (
 )
 from widemargin.solvers.free_set import climb, has_faces
 from widemargin.solvers.intercept import best_intercept
+from widemargin.threads import ALONE, Crew
 
 RHO = 0.03  # ρ as a multiple of the mean ‖x‖²: measured, see docs/decisions/0003
 SLACKS = 1.0  # slack as a multiple of the mean |slope| of the last steps
@@ -72,9 +74,14 @@ class DualState(NamedTuple):
 
 @dataclass(frozen=True)
 class DualCoordinateDescent:
-    """min_w,b  ½‖w‖² + Σ cᵢ ℓ(wᵀxᵢ + b; yᵢ) through its dual; L2 penalty only."""
+    """min_w,b  ½‖w‖² + Σ cᵢ ℓ(wᵀxᵢ + b; yᵢ) through its dual; L2 penalty only.
+
+    The steps are taken by one thread, the passes over all rows by the `crew`;
+    `dual_replicas.py` has the solver whose steps are taken by several.
+    """
 
     shrink: bool = True
+    crew: Crew = ALONE
     steps: Callable[..., tuple[float, float]] = dual_epoch  # along an order of rows
 
     def init(self, objective: Objective, samples: Samples) -> DualState:
@@ -91,7 +98,7 @@ class DualCoordinateDescent:
             scale=1.0,
             slack=np.inf,
             gain=np.inf,
-            floor=NOTHING * objective.C * total_shares(samples, k),
+            floor=NOTHING * objective.C * total_shares(self.crew, samples, k),
             epochs=0,
             visited=0,
         )
@@ -111,12 +118,22 @@ class DualCoordinateDescent:
     def _walk(
         self, objective: Objective, samples: Samples, order: Array, state: DualState
     ) -> DualState:
+        state = self.walk(objective, samples, order, state)
+        self.settle(state)
+        return state
+
+    def walk(
+        self, objective: Objective, samples: Samples, order: Array, state: DualState
+    ) -> DualState:
+        """Steps along `order`, the multiplier held."""
         scores, moves = np.empty_like(state.b), np.empty_like(state.b)
         gain, slope = self.steps(objective, samples, order, state, scores, moves)
-        # β ← b, so b = β + ρ δ moves on by ρ δ; by no more than a margin, lest it overshoots
-        state.b[:] += np.clip(state.scale * state.rho * state.delta, -1.0, 1.0)
         slack = SLACKS * slope if self.shrink else np.inf
         return state._replace(gain=gain, slack=slack)
+
+    def settle(self, state: DualState) -> None:
+        """β ← b, so b = β + ρ δ moves on by ρ δ; by no more than a margin, lest it overshoots."""
+        state.b[:] += np.clip(state.scale * state.rho * state.delta, -1.0, 1.0)
 
     def _first_epoch(
         self, objective: Objective, samples: Samples, order: Array, state: DualState
@@ -129,10 +146,7 @@ class DualCoordinateDescent:
         for start, stop in zip(edges[:-1], edges[1:], strict=True):
             seen = state._replace(scale=2.0 * n / float(start + stop))
             state = self._walk(objective, samples, order[start:stop], seen)
-        norms, ones = (state.W * state.W).sum(), np.ones(state.b.size)
-        conjugates = conjugate_sums(objective.loss, objective.C, samples, state.alpha, ones)
-        risen = float(-0.5 * norms - conjugates.sum())  # from 0; δ is not 0 yet, so about
-        return state._replace(scale=1.0, gain=max(risen, 0.0), epochs=1, visited=n)
+        return after_first_epoch(self.crew, objective, samples, state)
 
     def certify(
         self, objective: Objective, samples: Samples, tol: float, state: DualState
@@ -140,9 +154,9 @@ class DualCoordinateDescent:
         """(state, primal, dual), each value of shape (K,); α made feasible, columns within `tol`
         put to rest, rows that matter again taken back."""
         if objective.fit_intercept:
-            rebalance(objective, samples, state)
+            rebalance(self.crew, objective, samples, state)
         if tol < DRIFT_TOL:
-            combine(samples, state.alpha, state.W)
+            combine(self.crew, samples, state.alpha, state.W)
         scores = np.empty_like(state.alpha)
         upper, lower = self._bounds(objective, samples, tol, state, scores)
         if state.live.any() and state.epochs >= CLIMB_AFTER and has_faces(objective):
@@ -150,26 +164,37 @@ class DualCoordinateDescent:
                 climb(objective, samples, state, k, state.visited // 2)
             upper, lower = self._bounds(objective, samples, tol, state, scores)
         if state.live.any():
-            reselect(objective, samples, scores, state)
+            reselect(self.crew, objective, samples, scores, state)
         return state, upper, lower
 
     def _bounds(
         self, objective: Objective, samples: Samples, tol: float, state: DualState, scores: Array
     ) -> tuple[Array, Array]:
         """(primal, dual) of each column; fills scores, betters b where that may help, sets live."""
-        loss, C = objective.loss, objective.C
+        loss, C, crew = objective.loss, objective.C, self.crew
         norms = np.atleast_1d((state.W * state.W).sum(axis=0))
-        losses = scores_and_losses(loss, samples, state.W, state.b, scores)
+        losses = scores_and_losses(crew, loss, samples, state.W, state.b, scores)
         upper = 0.5 * norms + C * losses
-        conjugates = conjugate_sums(loss, C, samples, state.alpha, np.ones(norms.size))
+        conjugates = conjugate_sums(crew, loss, C, samples, state.alpha)
         lower = -0.5 * norms - conjugates
         if objective.fit_intercept and (upper - lower > tol * upper).any():
-            state.b[:] = best_intercept(objective, samples, scores, state.b, 0.01 * (upper - lower))
-            upper = 0.5 * norms + C * losses_at(loss, samples, scores, state.b)
+            eps = 0.01 * (upper - lower)
+            state.b[:] = best_intercept(objective, samples, scores, state.b, eps, crew)
+            upper = 0.5 * norms + C * losses_at(crew, loss, samples, scores, state.b)
         state.live[:] = ~(
             upper - lower <= tol * upper + state.floor
         )  # what is no number is not solved
         return upper, lower
+
+
+def after_first_epoch(
+    crew: Crew, objective: Objective, samples: Samples, state: DualState
+) -> DualState:
+    """The state as the second epoch takes it up, with what the first one gained."""
+    norms = (state.W * state.W).sum()
+    conjugates = conjugate_sums(crew, objective.loss, objective.C, samples, state.alpha)
+    risen = float(-0.5 * norms - conjugates.sum())  # from 0; δ is not 0 yet, so about
+    return state._replace(scale=1.0, gain=max(risen, 0.0), epochs=1, visited=n_rows(samples.rows))
 
 
 def mean_squared_norm(samples: Samples, rows_seen: int = 1000) -> float:

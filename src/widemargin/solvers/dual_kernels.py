@@ -62,31 +62,45 @@ def dual_epoch(objective: Any, samples: Any, order: Array, state: Any, p: Array,
 
 
 @kernel
-def rebalance(objective: Any, samples: Any, state: Any) -> None:
+def rebalance(objective: Any, samples: Any, state: Any, totals: Array) -> None:
     """Make Σᵢ αᵢₖ yᵢₖ = 0 in every column by shrinking α on the heavier side, in place.
 
     Free α give way first: the dual is flat there, so it falls in second order only. Each gives
     half of itself, or more where half of all does not suffice, until the balance is met; what
-    free α cannot give, those at their largest do.
+    free α cannot give, those at their largest do. totals (K, 2, 2) are `side_totals`.
     """
     g = np.zeros(state.b.size)
     for k in range(state.b.size):
-        free, full, heavy = side_totals(objective, samples, state, k)
+        free, full, heavy = heavier_side(state, totals, k)
         left = state.delta[k] * heavy
-        share_free = max(0.5, left / free) if free > 0.0 else 0.0
-        share_full = (left - free) / full if full > 0.0 and left > free else 0.0
-        for i in range(state.keep.size):
-            if left <= 0.0:
-                break
-            a, y = state.alpha[i, k], sign(samples, i, k)
-            part = share_full if at_largest(objective, samples, i, k, a) else share_free
-            if y == heavy and a * part > 0.0:
-                state.alpha[i, k] = a - min(a * min(part, 1.0), left)
-                left -= a - state.alpha[i, k]
-                g[k] = (state.alpha[i, k] - a) * y
-                axpys(g, row(samples.rows, i), state.W)
-        g[k] = 0.0
+        left = give_way(objective, samples, state, k, (heavy, free, full, left), left, g)
         state.delta[k] = left * heavy
+
+
+@kernel
+def give_way(
+    objective: Any, samples: Any, state: Any, k: int, imbalance: Any, left: float, g: Array
+) -> float:
+    """Shrink α on the heavier side of column k until `left` is no more; returns what remains.
+
+    imbalance = (sign of that side, Σ of its free α, Σ of those at their largest, |δ|), of all
+    rows, of which `samples` may be a part; g (K,) are zeros, and scratch.
+    """
+    heavy, free, full, whole = imbalance
+    share_free = max(0.5, whole / free) if free > 0.0 else 0.0
+    share_full = (whole - free) / full if full > 0.0 and whole > free else 0.0
+    for i in range(state.keep.size):
+        if left <= 0.0:
+            break
+        a, y = state.alpha[i, k], sign(samples, i, k)
+        part = share_full if at_largest(objective, samples, i, k, a) else share_free
+        if y == heavy and a * part > 0.0:
+            state.alpha[i, k] = a - min(a * min(part, 1.0), left)
+            left -= a - state.alpha[i, k]
+            g[k] = (state.alpha[i, k] - a) * y
+            axpys(g, row(samples.rows, i), state.W)
+    g[k] = 0.0
+    return left
 
 
 @jitable
@@ -95,19 +109,24 @@ def at_largest(objective: Any, samples: Any, i: int, k: int, a: float) -> bool:
 
 
 @jitable
-def side_totals(objective: Any, samples: Any, state: Any, k: int) -> Any:
+def heavier_side(state: Any, totals: Array, k: int) -> Any:
     """Refresh δ of column k; (Σ free α, Σ α at their largest, sign) of its heavier side."""
-    free, full = np.zeros(2), np.zeros(2)
-    for i in range(state.keep.size):
-        a = state.alpha[i, k]
-        side = 1 if sign(samples, i, k) > 0.0 else 0
-        if at_largest(objective, samples, i, k, a):
-            full[side] += a
-        else:
-            free[side] += a
+    free, full = totals[k, 0], totals[k, 1]
     state.delta[k] = (free[1] + full[1]) - (free[0] + full[0])
     heavy = 1 if state.delta[k] > 0.0 else 0
     return free[heavy], full[heavy], 2.0 * heavy - 1.0
+
+
+@lean_kernel
+def side_totals(objective: Any, samples: Any, alpha: Array, totals: Array) -> None:
+    """Add Σ αᵢₖ of the (negative, positive) side to totals[k, 0], free α, or totals[k, 1], α at
+    their largest."""
+    for k in range(alpha.shape[1]):
+        for i in range(alpha.shape[0]):
+            a = alpha[i, k]
+            side = 1 if sign(samples, i, k) > 0.0 else 0
+            full = 1 if at_largest(objective, samples, i, k, a) else 0
+            totals[k, full, side] += a
 
 
 @kernel

@@ -35,6 +35,7 @@ from widemargin.solvers.dual_kernels import (
     rebalance,
     reselect,
     scores_and_losses,
+    side_totals,
     total_shares,
 )
 from widemargin.solvers.free_set import climb, has_faces
@@ -88,7 +89,9 @@ def look(
     is not solved after many epochs goes on along the faces of its box: see `free_set.py`.
     """
     if objective.fit_intercept:
-        rebalance(objective, folds, state)
+        totals = np.zeros((WIDTH, 2, 2))
+        side_totals(objective, folds, state.alpha, totals)
+        rebalance(objective, folds, state, totals)
     if tol < DRIFT_TOL:
         combine(folds, state.alpha, state.W)
     upper, lower = bounds(objective, folds, tol, state, scores)

@@ -14,9 +14,10 @@ import numpy as np
 
 from widemargin._jit import kernel
 from widemargin.data.rows import Array
-from widemargin.data.samples import Samples, share, sign
+from widemargin.data.samples import Samples, share, sign, take_samples
 from widemargin.losses import slope
 from widemargin.objective import Objective
+from widemargin.threads import ALONE, Crew
 
 HALVINGS = 100  # enough to exhaust float64 from any bracket
 
@@ -33,14 +34,33 @@ def slope_sums(loss: Any, C: float, samples: Any, scores: Array, b: Array) -> Ar
 
 
 def best_intercept(
-    objective: Objective, samples: Samples, scores: Array, b: Array, eps: Array
+    objective: Objective,
+    samples: Samples,
+    scores: Array,
+    b: Array,
+    eps: Array,
+    crew: Crew = ALONE,
 ) -> Array:
     """b of each column, at most eps above the least value that any intercept reaches."""
 
-    def slopes(at: Array) -> Array:
-        sums: Array = slope_sums(objective.loss, objective.C, samples, scores, at)
+    return where_level(lambda at: all_slopes(objective, samples, scores, at, crew), b, eps)
+
+
+def all_slopes(
+    objective: Objective, samples: Samples, scores: Array, b: Array, crew: Crew
+) -> Array:
+    """`slope_sums` on the threads of a crew."""
+
+    def part(start: int, stop: int) -> Array:
+        some = take_samples(samples, start, stop)
+        sums: Array = slope_sums(objective.loss, objective.C, some, scores[start:stop], b)
         return sums
 
+    return crew.added(len(scores), part)
+
+
+def where_level(slopes: Any, b: Array, eps: Array) -> Array:
+    """`best_intercept` from the slopes, a function of the intercepts."""
     low, high = bracket(slopes, b)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)

@@ -31,6 +31,7 @@ class NewtonState(NamedTuple):
     W: Array  # (d,) or (d, K)
     b: Array  # (K,)
     live: Array  # (K,) bool: columns whose set A changed in the last step
+    f: Array | None = None  # (K,) objective of each, where the step had the scores at hand
 
 
 class Side(NamedTuple):
@@ -51,12 +52,13 @@ class FiniteNewton:
     def step(self, objective: Objective, samples: Samples, state: NewtonState) -> NewtonState:
         """One Newton step of every column that is not yet solved."""
         W, b, live = state.W.copy(), state.b.copy(), state.live.copy()
+        f = np.full(b.size, np.nan) if state.f is None else state.f.copy()
         for k in map(int, np.flatnonzero(live)):
             side = Side(*column_side(objective.C, samples, k))
             v = np.append(column(W, k), b[k])
-            v, live[k] = newton_step(samples.rows, side, v, objective.fit_intercept)
+            v, live[k], f[k] = newton_step(samples.rows, side, v, objective.fit_intercept)
             column(W, k)[:], b[k] = v[:-1], v[-1]
-        return NewtonState(W, b, live)
+        return NewtonState(W, b, live, f)
 
 
 @kernel
@@ -68,16 +70,23 @@ def column_side(C: float, samples: Any, k: int) -> Any:
     return y, c
 
 
-def newton_step(rows: Rows, side: Side, v: Array, fit_intercept: bool) -> tuple[Array, bool]:
-    """(the next v, whether the set A changed on the way)."""
+def newton_step(rows: Rows, side: Side, v: Array, fit_intercept: bool) -> tuple[Array, bool, float]:
+    """(the next v, whether the set A changed on the way, f of the next v)."""
     p = scores_of(rows, v)
     inside = (side.y * p < 1.0) & (side.c > 0.0)
     target = solve_inside(rows, side, inside, v.size, fit_intercept)
     q = scores_of(rows, target)
     if np.array_equal(inside, (side.y * q < 1.0) & (side.c > 0.0)):
-        return target, False
+        return target, False, value_at(side, target, q)
     t = search(side, v, target, p, q)
-    return v + t * (target - v), t > 0.0
+    after = v + t * (target - v)
+    return after, t > 0.0, value_at(side, after, p + t * (q - p))
+
+
+def value_at(side: Side, v: Array, p: Array) -> float:
+    """f of v, whose scores are p."""
+    z = np.maximum(0.0, 1.0 - side.y * p)
+    return 0.5 * float(v[:-1] @ v[:-1]) + float((side.c * z) @ z)
 
 
 def scores_of(rows: Rows, v: Array) -> Array:
