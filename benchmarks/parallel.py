@@ -93,9 +93,10 @@ def words(truth: Any) -> str:
     return (
         f"{n:,} rows, {d:,} features, {nonzeros / n:.1f} nonzeros a row; hinge, "
         f"C = {truth['C']:.6g}; {cores()} cores. The dual solver to a relative gap of {TOL:g}, "
-        f"certificate included; SGD to {ABOVE} times the optimum, looked at after every eighth of "
-        "an epoch outside the clock, as is the search for the learning rate. Serial is the same "
-        "solver on one thread without a scheme. Medians over seven orders of the rows."
+        f"certificate included; SGD to {ABOVE} times the optimum, looked at after every quarter "
+        "of an epoch outside the clock, as is the search for the learning rate. Serial is the same "
+        "solver on one thread without a scheme. Means over twelve orders of the rows, the same "
+        "for all."
     )
 
 

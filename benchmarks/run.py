@@ -14,9 +14,11 @@ NAMES = (
     "text",
     "solvers",
     "parallel",
+    "tuning",
     "memory",
     "outofcore",
     "svc",
+    "multiclass",
 )
 
 

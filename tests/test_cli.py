@@ -386,6 +386,7 @@ def test_bench_lists_and_runs_the_scripts_of_a_checkout(run, tmp_path, monkeypat
         ["--n-features", "9", "--zero-based"],
         ["--solver", "sgd", "--n-jobs", "2", "--scheme", "hogwild"],
         ["--one-based", "--intercept"],
+        ["--multi-class", "crammer_singer"],
     ],
 )
 def test_train_reads_its_options_as_typer_does(monkeypatch, options):

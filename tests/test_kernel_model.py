@@ -131,7 +131,7 @@ def test_damaged_files_are_refused_and_nothing_else_happens(tmp_path_factory, da
 
 def test_the_command_line_predicts_and_evaluates(tmp_path, data, capfd):
     X, y = data
-    fitted = wm.SVC().fit(csr_matrix(X), y)
+    fitted = wm.SVC(probability=True, random_state=0).fit(csr_matrix(X), y)
     model, source = tmp_path / "m", tmp_path / "d.svm"
     wm.save(fitted, model)
     lines = [
@@ -148,6 +148,8 @@ def test_the_command_line_predicts_and_evaluates(tmp_path, data, capfd):
 
     predicted = run("predict", model, source).split()
     assert predicted == [str(label) for label in fitted.predict(csr_matrix(X))]
+    P = [line.split("\t")[1:] for line in run("predict", model, source, "--proba").splitlines()]
+    np.testing.assert_allclose(np.array(P, float), fitted.predict_proba(csr_matrix(X)), atol=1e-5)
     report = json.loads(run("evaluate", model, source, "--json"))
     assert report["accuracy"] == pytest.approx(fitted.score(csr_matrix(X), y))
     assert report["objective"] is None

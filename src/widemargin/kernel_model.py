@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin._version import __version__
+from widemargin.calibration import Sigmoid, probabilities
 from widemargin.data.panels import held_as
 from widemargin.data.rows import Array, Dense, Rows, Sparse, as_rows, n_features, n_rows
 from widemargin.kernel_scores import Machine, pairs_of, row_scores, votes
 from widemargin.kernels import KERNELS, Kernel
-from widemargin.model import KINDS, label_values, spelt
+from widemargin.model import KINDS, label_values, sound, spelt
 from widemargin.scores import codes_of
 
 
@@ -40,6 +41,7 @@ class KernelModel:
     certificate: Mapping[str, float] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     package_version: str = __version__
+    sigmoids: tuple[Sigmoid, ...] | None = None  # of each column, where probabilities were fitted
 
     loss = "hinge of pairs"  # what linear models say here too; no single objective to evaluate
     penalty = "l2"
@@ -70,6 +72,19 @@ class KernelModel:
             )
         found = row_scores(self.machine, self.kernel, self.support, rows, threads)
         return found if len(self.labels) == 2 else votes(found, len(self.labels))
+
+    def probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P(class | x), shape (n, n_classes), from `scores`."""
+        if self.sigmoids is None:
+            raise ValueError(
+                "the model has no probabilities: it was trained without them. Train it with "
+                "probability=True."
+            )
+        return probabilities(scores, self.sigmoids)
+
+    def predict_proba(self, X: Any, *, threads: int = 1) -> NDArray[np.float64]:
+        """P(class | x), shape (n, n_classes), of a model that was trained for probabilities."""
+        return self.probabilities(self.scores(X, threads=threads))
 
     def decision_function(self, X: Any, *, threads: int = 1) -> NDArray[np.float64]:
         """(n,) scores for two classes, (n, K) votes that break ties by score for more."""
@@ -114,6 +129,7 @@ def as_kernel_model(fitted: Any) -> KernelModel:
         kind,
         C=float(fitted.C) if np.isfinite(fitted.C) else "inf",
         certificate=fitted.certificate_._asdict(),
+        sigmoids=getattr(fitted, "sigmoids_", None),
         training={"params": {name: value for name, value in options.items() if _plain(value)}},
     )
 
@@ -136,6 +152,9 @@ def misfit(model: KernelModel) -> str:
         return f"{len(intercept)} intercepts for {K} classes"
     if model.kind not in KINDS:
         return f"labels of kind {model.kind!r}"
+    columns = 1 if K == 2 else K
+    if model.sigmoids is not None and not sound(model.sigmoids, columns):
+        return f"sigmoids {model.sigmoids!r} for {columns} columns"
     numbers: list[Array] = [coef, intercept, np.array(list(model.kernel), np.float64)]
     numbers.append(model.support[0])
     if not all(np.isfinite(array).all() for array in numbers):

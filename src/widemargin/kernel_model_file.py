@@ -28,11 +28,16 @@ TYPES = {
 }  # fmt: skip
 
 
-def save(model: Any, path: model_file.PathLike) -> None:
-    """Write a model or a fitted estimator; the file appears under `path` when it is whole."""
+def save(model: Any, path: model_file.PathLike, *, features: Any = None) -> None:
+    """Write a model or a fitted estimator; the file appears under `path` when it is whole.
+
+    `features` of a data set of text or tables are kept beside the weights of a linear model.
+    """
     if not (hasattr(model, "machine") or hasattr(model, "fitted_kernel_")):
-        model_file.save(model, path)
+        model_file.save(model, path, features=features)
         return
+    if features is not None:
+        raise ValueError("features are kept with linear models; one with a kernel has none.")
     from safetensors.numpy import save as to_bytes
 
     from widemargin.kernel_model import as_kernel_model, misfit
@@ -105,6 +110,7 @@ def load(path: model_file.PathLike) -> Any:
 
 
 def _model(name: str, facts: dict[str, Any], tensors: dict[str, Array]) -> Any:
+    from widemargin.calibration import Sigmoid
     from widemargin.kernel_model import KernelModel, misfit
     from widemargin.kernel_scores import Machine
     from widemargin.kernels import KERNELS
@@ -114,6 +120,8 @@ def _model(name: str, facts: dict[str, Any], tensors: dict[str, Array]) -> Any:
     machine = Machine(tensors["coef"], tensors["counts"], tensors["intercept"])
     support = _rows(name, tensors, facts.pop("n_features"))
     facts["labels"] = tuple(facts["labels"])
+    if facts.get("sigmoids") is not None:
+        facts["sigmoids"] = tuple(Sigmoid(*pair) for pair in facts["sigmoids"])
     model = KernelModel(made, support, machine, **facts)
     problem = misfit(model)
     if problem:

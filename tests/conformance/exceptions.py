@@ -36,9 +36,3 @@ EXCEPTIONS: dict[str, str] = {
         "a cycle depends on rounding. Ties are tested in tests/estimators/test_svc.py."
     ),
 }
-
-# Cases of what is not built yet.
-LATER: dict[str, str] = {
-    "test_svm::test_probability[42]": "SVC(probability=True)",
-    "test_svm::test_hasattr_predict_proba[42]": "SVC(probability=True)",
-}

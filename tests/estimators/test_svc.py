@@ -207,7 +207,6 @@ def test_data_far_from_the_origin_or_of_any_size_keep_their_digits(data):
 @pytest.mark.parametrize(
     "how, message",
     [
-        (dict(probability=True), "probability=True is not offered"),
         (dict(kernel="cosine"), "cosine"),
         (dict(C=-1.0), "C"),
         (dict(tol=0.0), "tol"),
@@ -217,6 +216,27 @@ def test_data_far_from_the_origin_or_of_any_size_keep_their_digits(data):
 def test_refusals_name_the_value(data, how, message):
     with pytest.raises(ValueError, match=message):
         SVC(**how).fit(*data)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_probabilities_are_of_scores_that_were_held_out(n_classes):
+    X, y = make_classification(
+        300, 6, n_informative=5, n_redundant=0, n_classes=n_classes, flip_y=0.3, random_state=1
+    )
+    y = np.random.default_rng(0).permutation(y)  # nothing to learn
+    clf = SVC(C=100.0, gamma=1.0, probability=True, random_state=0).fit(X, y)
+    P = clf.predict_proba(X)
+    np.testing.assert_allclose(P.sum(axis=1), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(clf.predict_log_proba(X)), P, rtol=1e-9)
+    assert clf.score(X, y) > 0.99  # it knows its own samples by heart, and is not sure all the same
+    assert P.max(axis=1).mean() < 1.0 / n_classes + 0.15
+    K = np.exp(-((X[:, None] - X[None]) ** 2).sum(-1))
+    given = SVC(C=100.0, kernel="precomputed", probability=True, random_state=0).fit(K, y)
+    np.testing.assert_allclose(given.predict_proba(K), P, atol=1e-2)
+    plain = SVC().fit(X, y)
+    assert not hasattr(plain, "predict_proba")
+    with pytest.raises(ValueError, match="fitted with probability=False"):
+        plain.set_params(probability=True).predict_proba(X)
 
 
 def test_life_with_scikit_learn(data):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,20 +10,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.cli.clock import since_start
 from widemargin.cli.live import Epochs, Live
 from widemargin.cli.loading import Loading, load
+from widemargin.cli.outcome import facts, model_of, show, test_error, verdict
 from widemargin.cli.output import put_json
 from widemargin.data.dataset import Dataset
-from widemargin.data.labels import as_numbers
 from widemargin.data.rows import read_only
 from widemargin.data.samples import Samples, joint_samples, make_samples
 from widemargin.errors import InputError, choose
 from widemargin.files import written_whole
 from widemargin.model import Model
 from widemargin.model_file import save
-from widemargin.objective import Objective, lam_of
+from widemargin.objective import Objective
 from widemargin.run.fit import Fitted
 from widemargin.run.joint import JOINT, fit_joint_plan, joint_solver
 from widemargin.run.solve import (
@@ -35,7 +33,6 @@ from widemargin.run.solve import (
     refuse_scheme,
     solver_for,
 )
-from widemargin.scores import error_of, scores
 from widemargin.threads import cores
 
 
@@ -181,62 +178,6 @@ def samples_of(
     return make(read_only(data.rows), data.codes, len(names), class_weight=weights)
 
 
-def facts(objective: Objective, data: Dataset, fitted: Fitted, threads: int) -> dict[str, Any]:
-    """What is reported of a fit."""
-    p = fitted.scores
-    if p is None:
-        p = scores(read_only(data.rows), fitted.W, fitted.b, threads)
-    certificate = fitted.certificate
-    return {
-        "objective": certificate.primal,
-        "objective_per_sample": certificate.primal * lam_of(objective, data.n_samples),
-        "dual_objective": certificate.dual,
-        "relative_gap": certificate.relative_gap,
-        "epochs": fitted.epochs,
-        "train_error": error_of(p, data.codes),
-        "n_samples": data.n_samples,
-        "n_features": data.n_features,
-        "n_nonzeros": data.n_nonzeros,
-        "n_classes": len(data.label_names),
-    }
-
-
-def test_error(test: Dataset, data: Dataset, fitted: Fitted, threads: int) -> float:
-    """The error on other data; a label that training never saw counts as an error."""
-    from widemargin.cli.labels import codes_among
-
-    p = scores(read_only(test.rows), fitted.W, fitted.b, threads)
-    return error_of(p, codes_among(data.label_names, test.label_names)[test.codes])
-
-
-def model_of(
-    objective: Objective,
-    data: Dataset,
-    fitted: Fitted,
-    loss: str,
-    solver: str,
-    report: dict[str, Any],
-) -> Model:
-    names = data.label_names
-    numbers = as_numbers(names)
-    whole = numbers is not None and all(value == int(value) for value in numbers)
-    return Model(
-        W=fitted.W,
-        b=fitted.b,
-        labels=names,
-        kind="str" if numbers is None else "int" if whole else "float",
-        zero_based=data.zero_based,
-        loss=loss,
-        penalty=type(objective.penalty).__name__.lower(),
-        C=objective.C,
-        fit_intercept=objective.fit_intercept,
-        solver=solver,
-        certificate=fitted.certificate._asdict(),
-        training=report,
-        features=data.features,
-    )
-
-
 def _page(
     asked: Training,
     model: Model,
@@ -269,41 +210,3 @@ def _put(page: bytes, path: Path | None) -> None:
     if path is not None:
         with written_whole(path) as stream:
             stream.write(page)
-
-
-def show(report: dict[str, Any], path: Path, page: Path | None) -> None:
-    seconds = report["seconds"]
-    print(
-        f"{report['n_samples']:,} rows, {report['n_features']:,} features, "
-        f"{report['n_nonzeros']:,} nonzeros, {report['n_classes']} classes"
-    )
-    print(
-        f"objective      {report['objective']:.6g}  (per sample "
-        f"{report['objective_per_sample']:.6g})"
-    )
-    print(
-        f"relative gap   {report['relative_gap']:.2e}  after {report['epochs']} epochs "
-        f"of {report['solver']}"
-    )
-    print(f"train error    {100 * report['train_error']:.2f} %")
-    if report["test_error"] is not None:
-        print(f"test error     {100 * report['test_error']:.2f} %")
-    print(
-        f"seconds        load {seconds['load']:.2f}, fit {seconds['fit']:.2f}, "
-        f"total {seconds['total']:.2f}"
-    )
-    print(f"saved          {path}")
-    if page is not None:
-        print(f"report         {page}")
-
-
-def verdict(solved: bool, report: dict[str, Any]) -> int:
-    if solved:
-        return DONE
-    print(
-        f"widemargin: stopped after {report['epochs']} epochs at a relative gap of "
-        f"{report['relative_gap']:.3g}, above tol; the model is saved. "
-        "Raise --epochs or --tol.",
-        file=sys.stderr,
-    )
-    return SHORT_OF_TOLERANCE

@@ -17,8 +17,9 @@ from widemargin.cli.blocks import blocks
 from widemargin.cli.clock import since_start
 from widemargin.cli.labels import codes_among
 from widemargin.cli.live import Epochs, Live
+from widemargin.cli.outcome import show, verdict
 from widemargin.cli.output import put_json
-from widemargin.cli.train import Training, show, verdict
+from widemargin.cli.train import Training
 from widemargin.data.formats import by_name
 from widemargin.data.store import is_store, open_store, pack
 from widemargin.errors import InputError

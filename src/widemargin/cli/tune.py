@@ -16,9 +16,10 @@ from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.cli.clock import since_start
 from widemargin.cli.demo import check_plot
 from widemargin.cli.loading import Loading, load
+from widemargin.cli.outcome import facts, model_of
 from widemargin.cli.output import Progress, put_json
 from widemargin.cli.proba import sigmoids
-from widemargin.cli.train import check_model, facts, model_of, samples_of
+from widemargin.cli.train import check_model, samples_of
 from widemargin.data.rows import Array
 from widemargin.data.samples import Samples
 from widemargin.errors import choose
@@ -28,7 +29,7 @@ from widemargin.objective import Objective
 from widemargin.run.cross_scores import deal_folds
 from widemargin.run.judging import SCORES, judge_by
 from widemargin.run.solve import DUAL_LOSSES, Plan, fit
-from widemargin.run.tuning import Effort, Point, best_index, standard_error, tune
+from widemargin.run.tuning import Point, best_index, effort_for, standard_error, tune
 from widemargin.threads import cores
 
 RULES = {"best": "best", "one-standard-error": "one_standard_error"}
@@ -140,7 +141,7 @@ def _points(
             Cs,
             judge_by(asked.scoring, samples, folds, n_classes),
             rng=rng,
-            effort=Effort(asked.cv_tol, most=asked.epochs),
+            effort=effort_for(samples, asked.cv_tol, asked.epochs),
             threads=threads,
             progress=lambda point: progress.advance(1, f"{point.scores.mean():.4f}"),
         )

@@ -21,7 +21,8 @@ from widemargin.run.cross_scores import (
     fitted_cross_scores,
     sigmoids_of,
 )
-from widemargin.run.path import FEW_FEATURES, newton_path
+from widemargin.run.path import newton_path
+from widemargin.run.tuning import FEW_FEATURES
 
 
 def has_sigmoids(est: Any) -> bool:

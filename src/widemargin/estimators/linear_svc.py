@@ -33,7 +33,7 @@ from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, Penalty
 from widemargin.run.fit import Fitted, fit_dual, fit_newton, fit_primal_cd
 from widemargin.run.joint import JOINT, fit_joint
-from widemargin.run.path import FEW_FEATURES
+from widemargin.run.tuning import FEW_FEATURES
 from widemargin.solvers.newton import FiniteNewton
 from widemargin.solvers.prox_newton import ProximalNewton
 from widemargin.threads import threads_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,34 +10,21 @@ import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
-from sklearn.metrics import check_scoring
 from sklearn.metrics import get_scorer_names as scorer_names
-from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from widemargin.data.rows import Array, n_features
 from widemargin.data.samples import Samples
-from widemargin.estimators._common import checked_rows, generator, keep_fit, samples_of
+from widemargin.estimators._common import checked_rows, keep_fit, samples_of
+from widemargin.estimators._curve import curve, folds_of
 from widemargin.estimators._proba import dual_sigmoids, has_sigmoids, log_proba_of, proba_of
 from widemargin.estimators.linear_svc import LOSSES, LinearSVC
 from widemargin.estimators.path import checked_Cs
-from widemargin.objective import Objective
-from widemargin.run.judging import judge_by
-from widemargin.run.path import FEW_FEATURES
 from widemargin.run.tuning import (
-    Effort,
-    Fold,
-    Held,
-    Judge,
     Point,
     best_index,
     standard_error,
-    tune,
 )
-from widemargin.run.tuning_newton import tune_by_newton
-from widemargin.threads import cores
 
 RULES = ("best", "one_standard_error")
 
@@ -74,7 +60,7 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         `tol` is that of the refit. Class weights come from all of y.
     cv_tol : float, default=1e-2
         The relative duality gap of the fits to the folds.
-    cv_epochs : int or None, default=12
+    cv_epochs : int or None, default=6
         Epochs for each C at the far end of the curve, once scores are two standard errors below
         the best: these fits may stay unfinished (`gaps_`). None: all are brought to cv_tol. With
         256 features or fewer all are, at any rate.
@@ -132,7 +118,7 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         loss: str = "squared_hinge",
         tol: float = 1e-4,
         cv_tol: float = 1e-2,
-        cv_epochs: int | None = 12,
+        cv_epochs: int | None = 6,
         fit_intercept: bool = True,
         class_weight: Any = None,
         random_state: Any = None,
@@ -206,68 +192,6 @@ class LinearSVCCV(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def threads_of(n_jobs: int | None) -> int:
-    """1 for None; all cores for −1, all but one for −2, and so on."""
-    if n_jobs is None:
-        return 1
-    return max(1, n_jobs if n_jobs > 0 else cores() + 1 + n_jobs)
-
-
-def curve(est: Any, X: Any, y: Any, samples: Samples, folds: list[Fold]) -> list[Point]:
-    """The score of every C and fold. With few features unfinished duals give wild weights, so
-    there Newton's fits take their place, or all duals are finished."""
-    few = n_features(samples.rows) <= FEW_FEATURES
-    objective = Objective(LOSSES[est.loss], 1.0, fit_intercept=bool(est.fit_intercept))
-    judge, most = judge_of(est, X, y, samples, folds), int(est.max_iter)
-    common: dict[str, Any] = {
-        "threads": threads_of(est.n_jobs),
-        "progress": est._report if est.verbose else None,
-    }
-    if few and est.loss == "squared_hinge":
-        return tune_by_newton(objective, samples, folds, est.Cs_, judge, max_epochs=most, **common)
-    effort = Effort(float(est.cv_tol), None if few else est.cv_epochs, most)
-    rng = generator(est.random_state)
-    return tune(objective, samples, folds, est.Cs_, judge, rng=rng, effort=effort, **common)
-
-
-def folds_of(cv: Any, X: Any, y: Any, groups: Any, samples: Samples) -> list[Fold]:
-    """The splits, each with two classes to learn from."""
-    folds: list[Fold] = []
-    for train, held in check_cv(cv, y, classifier=True).split(X, y, groups):
-        train, held = np.arange(len(y))[train], np.arange(len(y))[held]  # masks too
-        present = np.unique(samples.codes[train][samples.weight[train] > 0.0])
-        if len(present) < 2 or not len(held):
-            raise ValueError(
-                f"Fold {len(folds)} of cv={cv!r} learns from {len(present)} class and holds out "
-                f"{len(held)} samples: it needs two classes and a sample. Use fewer folds, or "
-                "add samples of the rare classes."
-            )
-        folds.append(Fold(train, held))
-    return folds
-
-
-def judge_of(est: Any, X: Any, y: Any, samples: Samples, folds: list[Fold]) -> Judge:
-    """The score of every fold: accuracy from the scores at hand, or any scorer's."""
-    if est.scoring is None:
-        return judge_by("accuracy", samples, folds, len(est.classes_))
-    scorer: Callable[..., float] = check_scoring(LinearSVC(), est.scoring)
-
-    def judge(held: Held) -> Array:
-        found = []
-        for f, fold in enumerate(folds):
-            W, b = held.weights(f)
-            clf = LinearSVC(C=held.C, loss=est.loss)
-            clf.classes_, clf.n_features_in_ = est.classes_, est.n_features_in_
-            clf.coef_, clf.intercept_ = np.ascontiguousarray(W.T), b
-            rows, labels = _safe_indexing(X, fold.held), y[fold.held]
-            found.append(scorer(clf, rows, labels))
-        if not np.isfinite(found).all():
-            raise ValueError(f"scoring={est.scoring!r} gave {found} at C={held.C:g}: no numbers.")
-        return np.array(found, np.float64)
-
-    return judge
 
 
 def keep_curve(est: Any, points: list[Point]) -> None:

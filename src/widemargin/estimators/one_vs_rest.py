@@ -27,7 +27,7 @@ from widemargin.objective import Certificate, Objective
 from widemargin.run.columns import column_groups, each_group, together
 from widemargin.run.fit import Fitted, history_row
 from widemargin.run.many_labels import fit_labels
-from widemargin.run.path import FEW_FEATURES
+from widemargin.run.tuning import FEW_FEATURES
 from widemargin.threads import threads_of
 
 
@@ -247,7 +247,7 @@ def solve(
         codes = np.zeros(n_rows(data.rows), np.int32)
         codes[having[start]] = 1
         single = clone(model).set_params(random_state=int(own.integers(2**31 - 1)), n_jobs=None)
-        fitted: Fitted = single._solve(one_label(data.rows, codes, data.weight, factor[:, start]))
-        return fitted
+        found: Fitted = single._solve(one_label(data.rows, codes, data.weight, factor[:, start]))
+        return found
 
     return each_group(fit, column_groups(len(open_), 1), rng, threads=threads)

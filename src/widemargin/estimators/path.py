@@ -12,7 +12,8 @@ from widemargin.data.rows import Array, n_features
 from widemargin.estimators._common import checked_rows, generator, samples_of
 from widemargin.estimators.linear_svc import LOSSES, LinearSVC
 from widemargin.objective import Certificate, Objective
-from widemargin.run.path import FEW_FEATURES, dual_path, newton_path
+from widemargin.run.path import dual_path, newton_path
+from widemargin.run.tuning import FEW_FEATURES
 
 
 class Path(NamedTuple):

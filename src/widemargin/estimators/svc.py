@@ -9,9 +9,12 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from widemargin.calibration import log_probabilities, probabilities
 from widemargin.data.rows import Array
+from widemargin.estimators._proba import has_sigmoids
 from widemargin.estimators.svc_data import (
     check_pairwise,
     checked_targets,
@@ -27,6 +30,7 @@ from widemargin.estimators.svc_data import (
     validated,
     warn_of_early_end,
 )
+from widemargin.estimators.svc_proba import fitted_sigmoids, svc_sigmoids, votes_or_scores
 from widemargin.kernel_scores import matrix_scores, row_scores, votes
 from widemargin.kernels import Kernel
 from widemargin.run.kernel_fit import Machines, Settings, fit_machines
@@ -47,13 +51,14 @@ class SVC(ClassifierMixin, BaseEstimator):
     ---------------------------------------------------------
     C : float, default=1.0
         `inf` is the hard margin: the widest margin among hyperplanes that separate the classes.
-        Classes that none separates are refused.
+        Classes that none separates are refused with a ValueError.
     kernel : {'linear', 'poly', 'rbf', 'sigmoid', 'precomputed'} or callable, default='rbf'
         A callable takes two sets of samples and gives the matrix of their kernel values.
     degree, gamma, coef0 : int, {'scale', 'auto'} or float, float; default 3, 'scale', 0.0
     shrinking : bool, default=True
     probability : bool, default=False
-        True is refused: use `sklearn.calibration.CalibratedClassifierCV(SVC(), ensemble=False)`.
+        Whether to fit Platt's sigmoids (`sigmoids_`) on scores that are cross-validated on 5
+        folds, and so offer `predict_proba` and `predict_log_proba`.
     tol : float, default=1e-3
         Of every machine both the relative duality gap, (f − D)/f, and the largest violation of
         the optimality conditions, which is what LIBSVM's tolerance bounds, end within it.
@@ -68,7 +73,7 @@ class SVC(ClassifierMixin, BaseEstimator):
     decision_function_shape : {'ovr', 'ovo'}, default='ovr'
     break_ties : bool, default=False
     random_state : int, RandomState or None, default=None
-        Without effect: nothing here is random.
+        Deals the folds behind probabilities; nothing else here is random.
     n_jobs : int or None, default=None
         Threads; None is 1, −1 all cores. The result does not depend on it.
 
@@ -76,17 +81,12 @@ class SVC(ClassifierMixin, BaseEstimator):
     ----------
     support_, support_vectors_, n_support_, dual_coef_, intercept_, classes_, class_weight_,
     shape_fit_, fit_status_, n_iter_, coef_ (linear kernel) : as in scikit-learn
+    sigmoids_ : tuple of Sigmoid(A, B), one per class, or one for two; None without probability
     margin_ : float, or (K (K − 1)/2,) for more than two classes
         γ = 1/‖w‖, the distance from the hyperplane to its margins, in the kernel's feature space.
     certificate_ : Certificate(primal, dual, gap, relative_gap), summed over the machines
     history_ : list of dict(epoch, seconds, objective, gap, steps, violation), and the two
         classes of the machine as `pair` where there are more than two
-
-    Raises
-    ------
-    ValueError
-        For unknown options, data that are not finite, fewer than two classes, and with C=inf for
-        classes that no hyperplane separates.
 
     Examples
     --------
@@ -99,10 +99,8 @@ class SVC(ClassifierMixin, BaseEstimator):
     >>> float(clf.score(X, y))
     0.995
 
-    References
-    ----------
-    Cortes & Vapnik, Support-vector networks, 1995; Fan, Chen & Lin, 2005; Chang & Lin, LIBSVM,
-    2011. See `widemargin.solvers.smo`.
+    Cortes & Vapnik, Support-vector networks, 1995; Chang & Lin, LIBSVM, 2011. See
+    `widemargin.solvers.smo`.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -165,11 +163,6 @@ class SVC(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SVC:
         """Fit to X (n, d), CSR or array, or a kernel matrix (n, n) where that is the kernel, and
         labels y (n,); sample_weight (n,) multiplies C, and samples of weight ≤ 0 take no part."""
-        if self.probability:
-            raise ValueError(
-                "probability=True is not offered. Accepted: False. Use "
-                "sklearn.calibration.CalibratedClassifierCV(SVC(), ensemble=False)."
-            )
         X, y = checked_training(self, X, y)
         self.classes_, codes, self.class_weight_ = checked_targets(y, self.class_weight)
         upper = upper_bounds(self.C, sample_weight, self.class_weight_, codes)
@@ -180,6 +173,7 @@ class SVC(ClassifierMixin, BaseEstimator):
             data, codes, len(self.classes_), upper, self._settings(), reporter(self.verbose)
         )
         self._keep(found, X)
+        self.sigmoids_ = svc_sigmoids(self, X, codes, sample_weight) if self.probability else None
         return self
 
     @property
@@ -282,6 +276,18 @@ class SVC(ClassifierMixin, BaseEstimator):
         assert kernel is not None
         support, rows = rows_of(self.support_vectors_), rows_of(X)
         return row_scores(self._machine, kernel, support, rows, threads_of(self.n_jobs))
+
+    @available_if(has_sigmoids)
+    def predict_proba(self, X: Any) -> Array:
+        """(n, K) P(class | x); of more than two classes from the votes."""
+        check_is_fitted(self)
+        return probabilities(votes_or_scores(self._pair_scores(X)), fitted_sigmoids(self))
+
+    @available_if(has_sigmoids)
+    def predict_log_proba(self, X: Any) -> Array:
+        """The logarithm of `predict_proba`, finite however sure."""
+        check_is_fitted(self)
+        return log_probabilities(votes_or_scores(self._pair_scores(X)), fitted_sigmoids(self))
 
     @property
     def coef_(self) -> Any:

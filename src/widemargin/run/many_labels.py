@@ -29,7 +29,9 @@ from widemargin.solvers.lane_dual import first_epoch
 SAFETY = 0.8  # look when the predicted gap is below this share of what is asked
 FIRST_LOOK = 3  # epochs after the shared one
 MOST = 20  # epochs between two looks
-FIRST_RATIO = 0.08
+FIRST_RATIO = 0.08  # gap after an epoch / rise of the dual in it, before one was measured
+BLOCK = 16  # rows that the shared epoch walks in memory order between two jumps
+FEWEST_BLOCKS = 512
 
 
 class Column(NamedTuple):
@@ -84,7 +86,8 @@ def fit_group(
     """Up to eight labels, to the end."""
     began, n = time.perf_counter(), n_rows(rows)
     lanes = label_samples(rows, having, weight, factor)
-    shared = first_epoch(objective, lanes, len(having), block_order(n, 1, rng))
+    order = block_order(n, min(BLOCK, n // FEWEST_BLOCKS), rng)
+    shared = first_epoch(objective, lanes, len(having), order)
     columns = []
     for k, samples in enumerate(having):
         codes = np.zeros(n, np.int32)

@@ -17,8 +17,6 @@ from widemargin.run.fit import Fitted, fit_newton, history_row
 from widemargin.solvers.dual import DualCoordinateDescent, DualState
 from widemargin.solvers.newton import FiniteNewton, NewtonState
 
-FEW_FEATURES = 256  # up to here Newton's d × d systems beat coordinate steps
-
 
 def dual_path(
     objective: Objective,

@@ -37,7 +37,7 @@ from widemargin.solvers.steps import (
 from widemargin.solvers.turns import Common, Room, locked_walk, round_robin_walk
 from widemargin.threads import Crew
 
-PER_EXCHANGE = 8  # entries walked for each weight exchanged
+PER_EXCHANGE = 5  # entries walked for each weight exchanged
 FEWEST_STEPS = 256  # between two exchanges, once weights settle
 FEWEST_EXCHANGES = 16  # a thread's in an epoch, else its updates go to the shared weights at once
 APART = 2 * LINE  # numbers between what two threads write

@@ -26,6 +26,7 @@ from widemargin.data.samples import Samples, n_columns
 from widemargin.objective import Objective
 from widemargin.solvers.dual import DualCoordinateDescent, DualState
 from widemargin.solvers.fold_dual import at_next_C, first_state, look, relative_gaps
+from widemargin.solvers.fold_kernels import fold_steps
 
 BLOCK = 16  # rows walked in memory order between two jumps, where there are many
 FEWEST_BLOCKS = 512
@@ -33,6 +34,8 @@ FIRST_RATIO = 0.08  # gap after an epoch / rise of the dual in it, before one wa
 SAFETY = 0.8  # look when the predicted gap is below this share of what is asked
 LOOK_EVERY = 20  # epochs
 BEHIND = 2.0  # standard errors
+FAR_EPOCHS = 6
+FEW_FEATURES = 256  # up to here Newton's d × d systems beat coordinate steps
 
 
 class Fold(NamedTuple):
@@ -42,8 +45,13 @@ class Fold(NamedTuple):
 
 class Effort(NamedTuple):
     tol: float = 1e-2  # relative gap of a column that is solved
-    epochs: int | None = 12  # for a C at the far end; None: as for the others
+    epochs: int | None = FAR_EPOCHS  # for a C at the far end; None: as for the others
     most: int = 1000  # for any C
+
+
+def effort_for(samples: Samples, tol: float, most: int, epochs: int | None = FAR_EPOCHS) -> Effort:
+    """With few features unfinished duals give wild weights, and finishing them is cheap."""
+    return Effort(tol, None if n_features(samples.rows) <= FEW_FEATURES else epochs, most)
 
 
 class Point(NamedTuple):
@@ -74,6 +82,7 @@ class Group(NamedTuple):
     state: DualState
     scores: Array  # (n, 8) without b, as last looked at
     values: tuple[Array, Array]  # (primal, dual) then
+    ratio: float  # of the gap then to the rise of the dual in the epoch before
     rng: np.random.Generator
 
 
@@ -146,7 +155,7 @@ def start(
         lanes = fold_samples(samples, [(k, folds[f].train) for k, f in part])
         state = first_state(objective, samples, lanes, len(part))
         scores, nothing = np.zeros_like(state.alpha), (np.zeros(WIDTH), np.zeros(WIDTH))
-        groups.append(Group(part, lanes, state, scores, nothing, own))
+        groups.append(Group(part, lanes, state, scores, nothing, FIRST_RATIO, own))
     return groups
 
 
@@ -162,10 +171,11 @@ def advance(objective: Objective, tol: float, budget: int, group: Group) -> Grou
     A look costs a pass over the data, so it is taken when the rise of the dual in the epoch
     predicts success from the ratio of gap to rise seen last.
     """
-    solver, state, folds = DualCoordinateDescent(), group.state, group.folds
+    solver, state, folds = DualCoordinateDescent(steps=fold_steps), group.state, group.folds
     if not state.live.any():
         return group
-    n, ratio, value, since = n_rows(folds.rows), FIRST_RATIO, 0.0, 0
+    n, ratio, since = n_rows(folds.rows), group.ratio, 0
+    value = float(group.values[1].sum())  # at the C before: the dual rises with C
     block = min(BLOCK, n // FEWEST_BLOCKS)
     for epoch in range(1, budget + 1):
         state = solver.epoch(objective, folds, block_order(n, block, group.rng), state)  # type: ignore[arg-type]
@@ -173,9 +183,9 @@ def advance(objective: Objective, tol: float, budget: int, group: Group) -> Grou
         due = state.gain * ratio <= SAFETY * tol * max(value, 0.0)
         if due or since >= LOOK_EVERY or epoch == budget:
             upper, lower = look(objective, folds, tol, state, group.scores)
-            group = group._replace(values=(upper, lower))
             gap, value, since = float((upper - lower).sum()), float(lower.sum()), 0
             ratio = gap / state.gain if state.gain > 0.0 else ratio
+            group = group._replace(values=(upper, lower), ratio=ratio)
             if not state.live.any():
                 break
     return group._replace(state=state)

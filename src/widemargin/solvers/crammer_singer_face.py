@@ -51,9 +51,9 @@ def joint_climb(samples: Samples, state: Any, visits: int) -> None:
             return
         steps = max(visits // (2 * len(ids)), 5) if steps is None else steps
         shape = (len(ids), state.b.size)
-        r, p, q = np.empty(shape), np.empty(shape), np.empty(shape)
-        norms, V, sums = np.empty(len(ids)), np.empty_like(state.W), np.empty_like(state.b)
-        face = Face(ids, norms, r, p, q, V, sums)
+        r, p, q = np.empty((3, *shape))
+        V, sums = np.empty_like(state.W), np.empty_like(state.b)
+        face = Face(ids, np.empty(len(ids)), r, p, q, V, sums)
         used, solved = climb_face(samples, face, state, steps)
         if solved:
             return

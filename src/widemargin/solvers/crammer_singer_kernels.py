@@ -29,7 +29,7 @@ class Room(NamedTuple):
 
 
 @jitable
-def reached(x: Any, state: Any, i: int, G: Array, ids: Array) -> int:
+def reached(x: Any, state: Any, i: int, G: Array, ids: Array) -> Any:
     """Scores of the classes listed for sample i, or of all, into G; their ids; how many."""
     n = state.listed[i]
     if n == 0:

@@ -15,19 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import lean_kernel
-from widemargin.data.rows import Array, order_type
+from widemargin.data.prefetch import ask_for_row
+from widemargin.data.rows import Array, axpy, dot, order_type, row, squared_norm
 from widemargin.data.samples import Samples, share, sign
-from widemargin.duals import conjugate, dual_slope, largest
+from widemargin.duals import ascend, conjugate, dual_slope, largest
 from widemargin.losses import slope, value
 from widemargin.objective import Objective
 from widemargin.solvers.dual import CLIMB_AFTER, DRIFT_TOL, PARTS, SLACKS, DualState
-from widemargin.solvers.dual_kernels import dual_epoch, held
-from widemargin.solvers.dual_passes import combine, losses_at, rebalance
+from widemargin.solvers.dual_kernels import held
+from widemargin.solvers.dual_passes import combine, rebalance
 from widemargin.solvers.free_set import climb, inner
-from widemargin.solvers.intercept import best_intercept
+from widemargin.solvers.intercept import HALVINGS
 from widemargin.threads import ALONE
 
 MARGIN = 1.0  # how far b may move before rows beyond it must be asked
+WIDENINGS = 40  # of a bracket of b, each four times the one before
 CLOSE = 0.01  # of the gap: what b may cost
 
 
@@ -48,7 +50,7 @@ def one_column(samples: Samples, state: DualState, k: int) -> DualState:
         b=state.b[k : k + 1].copy(),
         alpha=alpha,
         delta=state.delta[k : k + 1].copy(),
-        keep=(alpha[:, 0] > 0.0) | (samples.codes == 1),
+        keep=((alpha[:, 0] > 0.0) | (samples.codes == 1)) & (samples.weight > 0.0),
         live=np.ones(1, np.bool_),
         floor=state.floor[k : k + 1].copy(),
         visited=0,
@@ -61,7 +63,7 @@ def walk(
     """An epoch over the rows that are kept, in a fresh order."""
     kept = np.flatnonzero(state.keep)
     order = rng.permutation(kept.astype(order_type(len(state.keep))))
-    gain, steepness = column_epoch(objective, samples, order, state, np.empty(1), np.empty(1))
+    gain, steepness = column_epoch(objective, samples, order, state)
     return state._replace(
         gain=gain,
         slack=SLACKS * steepness,
@@ -71,16 +73,37 @@ def walk(
 
 
 @lean_kernel
-def column_epoch(objective: Any, samples: Any, order: Array, state: Any, p: Array, g: Array) -> Any:
-    """`dual_epoch` in PARTS with a step of the multiplier after each; (gain, mean |slope|)."""
-    gain, steepness, n = 0.0, 0.0, order.size
-    for part in range(PARTS):
-        some = order[part * n // PARTS : (part + 1) * n // PARTS]
-        rise, steep = dual_epoch(objective, samples, some, state, p, g)
-        gain += rise
-        steepness += steep / PARTS
-        state.b[0] += min(max(state.rho * state.delta[0], -1.0), 1.0)
-    return gain, steepness
+def column_epoch(objective: Any, samples: Any, order: Array, state: Any) -> Any:
+    """`dual_epoch` of one column, in PARTS with a step of the multiplier after each.
+
+    Returns (gain, mean |slope| of the steps).
+    """
+    loss, W, alpha, n = objective.loss, state.W, state.alpha, order.size
+    gain, violation, steps, b, delta = 0.0, 0.0, 0, state.b[0], state.delta[0]
+    for t in range(n):
+        i = order[t]
+        if t + 1 < n:
+            ask_for_row(samples.rows, order[t + 1])
+        x, y, a = row(samples.rows, i), sign(samples, i, 0), alpha[i, 0]
+        c = objective.C * share(samples, i, 0)
+        m = y * (dot(x, W) + b)
+        s = dual_slope(loss, a, m, c)
+        out = held(a, s, largest(loss, c))
+        state.keep[i] = not out or abs(s) <= state.slack
+        if not out:
+            q = squared_norm(x) + state.rho
+            z = ascend(loss, a, m, q, c)
+            alpha[i, 0] = z
+            axpy((z - a) * y, x, W)
+            delta += (z - a) * y
+            b += state.rho * (z - a) * y
+            gain += abs(s * (z - a)) - 0.5 * q * (z - a) * (z - a)
+            violation += abs(s)
+            steps += 1
+        if (t + 1) * PARTS // n > t * PARTS // n:
+            b += min(max(state.rho * delta, -1.0), 1.0)
+    state.b[0], state.delta[0] = b, delta
+    return gain, violation / max(steps, 1)
 
 
 def feasible(objective: Objective, samples: Samples, tol: float, state: DualState) -> None:
@@ -116,15 +139,52 @@ def settled_b(
     objective: Objective, samples: Samples, scores: Array, b: float, eps: float
 ) -> tuple[float, float]:
     """(best b, Σ sᵢ ℓ there), from those rows alone that can come inside the margin."""
-    margins = np.where(samples.codes == 1, 1.0, -1.0) * (scores[:, 0] + b)
-    near = np.flatnonzero(margins < 1.0 + MARGIN)
+    near = np.flatnonzero(margins_of(samples, scores[:, 0], b) < 1.0 + MARGIN)
     some = samples._replace(codes=samples.codes[near], weight=samples.weight[near])
-    at, start, close = scores[near], np.array([b]), np.array([eps])
-    best = best_intercept(objective, some, at, start, close)
-    if abs(best[0] - b) > MARGIN:
-        some, at = samples, scores
-        best = best_intercept(objective, some, at, start, close)
-    return float(best[0]), float(losses_at(ALONE, objective.loss, some, at, best)[0])
+    best, losses = one_intercept(objective, some, scores[near, 0], b, eps)
+    if abs(best - b) > MARGIN:
+        best, losses = one_intercept(objective, samples, scores[:, 0], b, eps)
+    return best, losses
+
+
+def margins_of(samples: Samples, scores: Array, b: float) -> Array:
+    margins: Array = np.where(samples.codes == 1, scores + b, -b - scores)
+    return margins
+
+
+@lean_kernel
+def one_intercept(objective: Any, samples: Any, scores: Array, b: float, eps: float) -> Any:
+    """(b, Σ sᵢ ℓ) of one column at most eps above the best, as `intercept.best_intercept`."""
+    rising, _ = slope_at(objective, samples, scores, b)
+    near, far, there, step = b, b, rising, 1e-3 if rising < 0.0 else -1e-3
+    for _ in range(WIDENINGS):
+        near, far = far, b + step
+        there, _ = slope_at(objective, samples, scores, far)
+        if (there > 0.0) != (rising > 0.0):
+            break
+        step *= 4.0
+    if (there > 0.0) == (rising > 0.0):  # one side only: any b is as good
+        return b, slope_at(objective, samples, scores, b)[1]
+    for _ in range(HALVINGS):
+        middle = 0.5 * (near + far)
+        there, losses = slope_at(objective, samples, scores, middle)
+        if abs(there) * abs(far - near) <= eps:
+            break
+        near, far = (middle, far) if (there > 0.0) == (rising > 0.0) else (near, middle)
+    return middle, losses
+
+
+@lean_kernel
+def slope_at(objective: Any, samples: Any, scores: Array, b: float) -> Any:
+    """(Σ cᵢ ℓ′, Σ sᵢ ℓ) of one column."""
+    slopes, losses = 0.0, 0.0
+    for i in range(scores.size):
+        y, p = sign(samples, i, 0), scores[i] + b
+        if y * p < 1.0:
+            s = share(samples, i, 0)
+            slopes += objective.C * s * slope(objective.loss, p, y)
+            losses += s * value(objective.loss, p, y)
+    return slopes, losses
 
 
 @lean_kernel

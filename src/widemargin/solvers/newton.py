@@ -47,13 +47,12 @@ class FiniteNewton:
 
     def init(self, objective: Objective, samples: Samples) -> NewtonState:
         W, b = zero_weights(samples)
-        K = n_columns(samples)
-        return NewtonState(W, b, np.ones(K, np.bool_), np.full(K, np.nan))
+        return NewtonState(W, b, np.ones(n_columns(samples), np.bool_))
 
     def step(self, objective: Objective, samples: Samples, state: NewtonState) -> NewtonState:
         """One Newton step of every column that is not yet solved."""
-        assert state.f is not None, "the first state has room for it"
-        W, b, live, f = state.W.copy(), state.b.copy(), state.live.copy(), state.f.copy()
+        W, b, live = state.W.copy(), state.b.copy(), state.live.copy()
+        f = np.full(b.size, np.nan) if state.f is None else state.f.copy()
         for k in map(int, np.flatnonzero(live)):
             side = Side(*column_side(objective.C, samples, k))
             v = np.append(column(W, k), b[k])
