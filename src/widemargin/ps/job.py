@@ -1,0 +1,123 @@
+"""What a run computes: the contract between the parameter server and those who train with it.
+
+A `Job` says how large the parameters are, how they begin and what the server does with gradients.
+Each worker's process opens it once and gets a `Task`, which reads blocks and computes gradients.
+`Carrier` is what such a process does with the messages that its worker sends to "local".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from widemargin.ps import messages as m
+from widemargin.ps.parameters import Rule, Update
+
+
+class Range(NamedTuple):
+    """The keys of a group: start, …, stop − 1."""
+
+    start: int
+    stop: int
+
+
+class Task(Protocol):
+    """A worker's side of a job."""
+
+    def touch(self, block: m.Block) -> Any:
+        """The keys that a block touches, sorted and unique; None: all of them."""
+        ...
+
+    def compute(self, block: m.Block, parts: Sequence[Any], keys: Any) -> Update:
+        """The gradient of the mean loss over the block's samples.
+
+        `parts` holds the parameters, group after group, each (n, width) and read-only: of `keys`,
+        or all. The update's keys are among `keys`; None: all.
+        """
+        ...
+
+    def prefetch(self, block: m.Block) -> None:
+        """Read the block ahead; returns at once."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Job(Protocol):
+    """A run's work: plain data that can be pickled."""
+
+    @property
+    def rule(self) -> Rule: ...
+
+    @property
+    def n_blocks(self) -> int: ...
+
+    @property
+    def n_keys(self) -> int: ...
+
+    @property
+    def sparse(self) -> bool:
+        """Does `touch` give keys?"""
+        ...
+
+    def first(self, keys: Range) -> Any:
+        """The parameters at the beginning, (n, width)."""
+        ...
+
+    def open(self) -> Task:
+        """Called once in each worker's process."""
+        ...
+
+
+def ranges(n_keys: int, groups: int) -> tuple[Range, ...]:
+    """The keys in as many contiguous ranges as there are groups, equal to within one."""
+    cuts = [n_keys * g // groups for g in range(groups + 1)]
+    return tuple(Range(a, b) for a, b in zip(cuts, cuts[1:], strict=False))
+
+
+def split_keys(keys: Any, parts: Sequence[Range]) -> tuple[Any, ...]:
+    """Sorted keys, group by group, as views; None stays None."""
+    if keys is None:
+        return (None,) * len(parts)
+    cuts = np.searchsorted(keys, [part.start for part in parts] + [parts[-1].stop])
+    return tuple(keys[a:b] for a, b in zip(cuts, cuts[1:], strict=False))
+
+
+def split_update(update: Update, parts: Sequence[Range]) -> tuple[Update, ...]:
+    """A gradient, group by group, as views."""
+    if update.keys is None:
+        return tuple(Update(None, update.values[p.start : p.stop], update.n) for p in parts)
+    cuts = np.searchsorted(update.keys, [part.start for part in parts] + [parts[-1].stop])
+    return tuple(
+        Update(update.keys[a:b], update.values[a:b], update.n)
+        for a, b in zip(cuts, cuts[1:], strict=False)
+    )
+
+
+class Carrier:
+    """Answers what a worker asks of its own process."""
+
+    def __init__(self, task: Task, parts: Sequence[Range]) -> None:
+        self.task, self.parts = task, parts
+
+    def on(self, message: Any) -> Any:
+        """The message that goes back to the worker; None: nothing."""
+        match message:
+            case m.Touch(block):
+                return m.Touched(block, split_keys(self.task.touch(block), self.parts))
+            case m.Compute():
+                return self.compute(message)
+            case m.Prefetch(block):
+                self.task.prefetch(block)
+        return None
+
+    def compute(self, ask: m.Compute) -> Any:
+        """The gradient, or what went wrong: an error of the user's code ends the block, not us."""
+        keys = None if ask.keys[0] is None else np.concatenate(ask.keys)
+        try:
+            update = self.task.compute(ask.block, ask.values, keys)
+        except Exception as error:
+            return m.Broken(ask.lease, f"{type(error).__name__}: {error}")
+        return m.Computed(ask.lease, split_update(update, self.parts))
