@@ -18,6 +18,7 @@ ROWS, HELD = 10_000, 10_000
 
 def choice(task: Any) -> Iterator[Line]:
     small, test = head(task, ROWS), task.corpus.test
+    assert isinstance(small.train.rows, Sparse), "as the corpus is"
     X, y = as_csr(small.train.rows), np.asarray(small.train.codes)
     held = min(HELD, len(test.codes))
     Xt, yt = as_csr(_first(test.rows, held)), np.asarray(test.codes[:held])
