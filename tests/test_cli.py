@@ -345,7 +345,7 @@ def test_version(run):
 
 
 def test_demo_on_few_rows(run, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("widemargin.data.corpus_cache.corpora_folder", lambda: tmp_path)
     code, out, _ = run("demo", "--rows", 3000, "--json", "--plot", tmp_path / "figure.png")
     report = json.loads(out)
     assert code == 0 and report["calibrated"] is False and len(report["solvers"]) == 5
