@@ -169,7 +169,7 @@ def demo(
     ] = None,
     json: Json = False,
 ) -> Work:
-    """The lecture's table: time, objective, error and gap of each solver on RCV1-like data."""
+    """The lecture's table, each solver on RCV1-like data, and a tour of the rest, each part run."""
     return lambda: work_of("demo").demo(rows, plot, json=json)
 
 
