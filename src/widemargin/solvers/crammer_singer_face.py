@@ -41,7 +41,7 @@ class Face(NamedTuple):
     ids: Array  # (f,) samples with mass on more than one class
     on: Array  # (f, K) 1.0 on Fᵢ, else 0.0
     norms: Array  # (f, 1) ‖x‖², rows of nothing apart
-    count: Array  # (f, 1) |Fᵢ|
+    spread: Array  # (f, 1) |Fᵢ|
     inverse: Array | None  # (K, K) gives v from what its equations ask; None without intercept
 
 
@@ -116,7 +116,7 @@ def levelled(face: Face, g: Array) -> tuple[Array, Array]:
 
 def even_out(face: Face, g: Array) -> Array:
     """g less its mean over Fᵢ, 0 elsewhere."""
-    even: Array = face.on * (g - (face.on * g).sum(axis=1, keepdims=True) / face.count)
+    even: Array = face.on * (g - (face.on * g).sum(axis=1, keepdims=True) / face.spread)
     return even
 
 
