@@ -14,6 +14,7 @@ NAMES = (
     "text",
     "solvers",
     "parallel",
+    "tuning",
     "memory",
     "outofcore",
     "svc",

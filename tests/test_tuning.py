@@ -5,6 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.datasets import make_classification
 
+from widemargin.data.folds import fold_samples
 from widemargin.data.rows import as_rows
 from widemargin.data.samples import make_samples
 from widemargin.losses import Hinge, SquaredHinge
@@ -13,6 +14,9 @@ from widemargin.run.cross_scores import deal_folds, dual_cross_scores, fitted_cr
 from widemargin.run.fit import fit_dual
 from widemargin.run.path import dual_path, newton_path
 from widemargin.run.tuning import Effort, Point, best_index, is_behind, standard_error, tune
+from widemargin.solvers.dual_kernels import dual_epoch
+from widemargin.solvers.fold_dual import first_state
+from widemargin.solvers.fold_kernels import fold_steps
 
 CS = [0.01, 0.1, 1.0, 10.0]
 
@@ -78,6 +82,28 @@ def test_folds_in_one_walk_are_fits_on_their_rows(loss, n_classes, fit_intercept
             ours = primal(objective, part, W, b).sum()
             least, most = single.certificate.dual, single.certificate.primal
             assert least * (1 - 1e-12) <= ours <= most * (1 + 2 * tol)
+
+
+@pytest.mark.parametrize("loss", [Hinge(), SquaredHinge()])
+def test_the_folds_walk_is_the_general_one(loss):
+    samples = problem(3)._replace(factor=np.array([[1.0, 1.0, 0.0], [1.0, 2.0, 3.0]]))
+    trains = [fold.train for fold in deal_folds(samples.codes, np.random.default_rng(2))[:2]]
+    folds = fold_samples(samples, [(k, train) for k in range(3) for train in trains])
+    objective, order = Objective(loss, 0.7), np.random.default_rng(3).permutation(150)
+    states = []
+    for steps in (fold_steps, dual_epoch):
+        state = first_state(objective, samples, folds, 6)._replace(scale=1.5, slack=0.1)
+        state.live[1] = False
+        p, g = np.empty(8), np.empty(8)
+        found = [steps(objective, folds, order, state, p, g) for _ in range(3)]
+        states.append((state, found))
+    (ours, told), (theirs, known) = states
+    np.testing.assert_allclose(told, known, rtol=1e-10)
+    for name in ("W", "b", "alpha", "delta"):
+        np.testing.assert_allclose(
+            getattr(ours, name), getattr(theirs, name), rtol=1e-10, atol=1e-12
+        )
+    np.testing.assert_array_equal(ours.keep, theirs.keep)
 
 
 def test_threads_change_nothing():

@@ -60,7 +60,7 @@ def fit_store(
     path : the folder of a packed store
     max_memory : int, str or None
         Bytes that the process may hold at its peak, as in "512M" or "1.5G", what it holds
-        already included. None: as much as makes for speed, some 250 MB beside weights and α.
+        already included. None: what makes for speed, at most 0.6 GB beside weights and α.
     loss, C, alpha, solver, epochs, tol, batch_size, class_weight, fit_intercept, n_jobs, seed :
         As the options of `widemargin train`; alpha = λ stands for C = 1 / (λ n).
     progress : called with each row of the history

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import zstandard
 
+from widemargin.data.streams import Text, abandoned, ahead
 from widemargin.data.svmlight import read, read_blocks
 from widemargin.errors import InputError
 
@@ -91,3 +92,17 @@ def test_a_reader_that_stops_early_leaves_no_thread(tmp_path):
     next(blocks)
     blocks.close()
     assert not any(thread.name == "widemargin-reader" for thread in threading.enumerate())
+
+
+def test_a_reader_that_waits_is_known_to_wait_wherever_its_consumer_is():
+    go = threading.Event()
+
+    def items():
+        yield Text(np.zeros(1, np.uint8), 0)
+        go.wait(20.0)
+
+    texts = ahead(items())
+    next(texts)
+    assert abandoned()  # its consumer is busy elsewhere, where an interrupt may come too
+    go.set()
+    assert list(texts) == [] and not abandoned()

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from widemargin.cli.early import imports_begin, work_of
+from widemargin.cli.interrupts import hear_interrupts, no_more_interrupts, restore
 from widemargin.cli.quick import read_train
 from widemargin.cli.said import remember
 from widemargin.errors import Diverged, WidemarginError
@@ -22,12 +23,14 @@ DONE, SHORT_OF_TOLERANCE, BAD, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `widemargin` command."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    before = hear_interrupts()
     try:
         imports_begin()
         remember(arguments)
         code = _run(list(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
+        no_more_interrupts()
         code = _say("interrupted; nothing was written.", INTERRUPTED)
         _leave_readers(code)
     except BrokenPipeError:
@@ -44,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _say(f"{error.filename or 'files'}: {error.strerror or error}.", BAD)
     finally:
         gc.enable()
+        restore(before)
     sys.exit(code)
 
 

@@ -30,15 +30,17 @@ def draw(points: Sequence[Point], best: int, scoring: str, path: Path) -> None:
     axes.plot(C[best], mean[best], "o", color=CHOSEN, ms=8)
     axes.annotate(
         f"C = {C[best]:.3g}: {mean[best]:.4f}",
-        (C[best], mean[best]),
-        xytext=(8, -16),
+        (C[best], 0.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(8, 10),
         textcoords="offset points",
         color=CHOSEN,
     )
     axes.set_xscale("log")
     axes.set_xlabel("C", color=INK)
     axes.set_ylabel(f"{scoring.replace('_', ' ')} on held-out rows", color=INK)
-    axes.set_title(f"{len(points[best].scores)} folds, band: one standard error", color=INK)
+    title = f"{len(points[best].scores)} folds, band: one standard error"
+    axes.set_title(title if done.all() else f"{title}; hollow: unfinished fits", color=INK)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)

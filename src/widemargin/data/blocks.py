@@ -18,7 +18,7 @@ import numpy as np
 from widemargin.data.dataset import Dataset
 from widemargin.data.rows import Array, Sparse, as_read_only, read_only
 from widemargin.data.samples import Samples, make_samples
-from widemargin.data.windows import bring_in, give_back, span_of
+from widemargin.data.windows import bring_in, give_back, span_of, want_large_pages
 from widemargin.errors import InputError
 
 
@@ -57,6 +57,7 @@ def make_blocks(
     weight = np.ones(int(np.diff(edges).max(initial=0)))
     few = make_samples(rows, data.codes[:0], len(data.label_names), weight, class_weight)
     samples = few._replace(codes=as_read_only(data.codes))
+    want_large_pages([rows.indices, rows.values])
     return Blocks(samples, edges, entries, data.source)
 
 

@@ -21,6 +21,8 @@ from widemargin._jit import arrays_of, float64, for_range, instructions, uint64,
 from widemargin.data.rows import Array
 
 WIDTH = 8
+HUGE = 2**21 // 8  # float64 numbers of a huge page
+HUGES_FROM = 2**22 // 8  # NumPy asks for them in arrays of at least so many
 LINE: Any = ir.VectorType(ir.DoubleType(), WIDTH)
 FUSED = ("contract",)  # x w + p may be rounded once
 
@@ -28,9 +30,11 @@ Step = Callable[[Any, Any], None]  # the value in every lane, the place of the f
 
 
 def lane_weights(d: int) -> Array:
-    """Zero weights (d, 1, 8) whose lines begin where the cache's do."""
-    room = np.zeros(d * WIDTH + WIDTH)
-    start = -(room.ctypes.data // 8) % WIDTH
+    """Zero weights (d, 1, 8) that begin where a huge page does, if they fill one, or else a line
+    of the cache: they are read in no order, so that small pages cost a miss for each."""
+    align = HUGE if d * WIDTH >= HUGE else WIDTH
+    room = np.zeros(max(d * WIDTH, HUGES_FROM if align == HUGE else 0) + align)
+    start = -(room.ctypes.data // 8) % align
     return room[start : start + d * WIDTH].reshape(d, 1, WIDTH)
 
 

@@ -39,7 +39,7 @@ class Text(NamedTuple):
     line: int
 
 
-_abandoned: list[threading.Thread] = []
+_readers: list[threading.Thread] = []  # that were not seen to end
 
 
 def abandoned() -> bool:
@@ -48,7 +48,7 @@ def abandoned() -> bool:
     It holds the lock of its stream, so closing that, or ending the interpreter in good order,
     would wait for the input too.
     """
-    return any(thread.is_alive() for thread in _abandoned)
+    return any(thread.is_alive() for thread in _readers)
 
 
 def kind_of(head: bytes) -> str:
@@ -196,7 +196,7 @@ def texts(stream: Any, kind: str, path: str, block_bytes: int) -> Iterator[Text]
 def ahead(items: Iterator[Text]) -> Iterator[Text]:
     """The same items, made by a thread of their own up to AHEAD of the one asked for."""
     box: queue.Queue[Text | BaseException | None] = queue.Queue(maxsize=AHEAD)
-    stopped = threading.Event()
+    begun, stopped = threading.Event(), threading.Event()
 
     def put(item: Text | BaseException | None) -> None:
         while not stopped.is_set():
@@ -206,6 +206,7 @@ def ahead(items: Iterator[Text]) -> Iterator[Text]:
                 continue
 
     def work() -> None:
+        begun.set()
         try:
             for item in items:
                 put(item)
@@ -216,14 +217,16 @@ def ahead(items: Iterator[Text]) -> Iterator[Text]:
             put(error)
 
     thread = threading.Thread(target=work, name="widemargin-reader", daemon=True)
-    thread.start()
+    _readers.append(thread)  # before it starts: an interrupt may come at any time
     try:
+        thread.start()
         while (item := box.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
     finally:
         stopped.set()
-        thread.join(PATIENCE)
-        if thread.is_alive():  # it waits for a pipe or a terminal that may never say more
-            _abandoned.append(thread)
+        if begun.wait(PATIENCE):  # an interrupted start may have started nothing
+            thread.join(PATIENCE)
+        if not thread.is_alive():  # else it waits for a pipe or a terminal that may say no more
+            _readers.remove(thread)

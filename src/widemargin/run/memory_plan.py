@@ -13,8 +13,8 @@ PER_ROW = 2 * NUMBER  # held for every row and column: α and a score
 COPIES = 12  # of all weights at once: a state, the one before, what certificates add up
 SMALL_THINGS = 32 << 20  # large pages that windows share at their ends, and what is not counted
 LEAST_WINDOW = 1 << 20
-SMALL_WINDOW, LARGE_WINDOW = 1 << 25, 1 << 26  # below, the turns cost; above, nothing is gained
-FEWEST_BLOCKS = 64  # so that their order is a shuffle, as far as small windows allow
+SMALL_WINDOW, LARGE_WINDOW = 1 << 25, 1 << 28  # below, the turns cost; above, little is gained
+FEWEST_BLOCKS = 32  # so that their order is a shuffle, as far as small windows allow
 WINDOWS = 2  # the block at hand and the one that is being read
 
 

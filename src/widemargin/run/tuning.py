@@ -26,6 +26,7 @@ from widemargin.data.samples import Samples, n_columns
 from widemargin.objective import Objective
 from widemargin.solvers.dual import DualCoordinateDescent, DualState
 from widemargin.solvers.fold_dual import at_next_C, first_state, look, relative_gaps
+from widemargin.solvers.fold_kernels import fold_steps
 
 BLOCK = 16  # rows walked in memory order between two jumps, where there are many
 FEWEST_BLOCKS = 512
@@ -170,7 +171,7 @@ def advance(objective: Objective, tol: float, budget: int, group: Group) -> Grou
     A look costs a pass over the data, so it is taken when the rise of the dual in the epoch
     predicts success from the ratio of gap to rise seen last.
     """
-    solver, state, folds = DualCoordinateDescent(), group.state, group.folds
+    solver, state, folds = DualCoordinateDescent(steps=fold_steps), group.state, group.folds
     if not state.live.any():
         return group
     n, ratio, since = n_rows(folds.rows), group.ratio, 0

@@ -21,6 +21,7 @@ multiplier methods, 1982 (chapter 2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -81,6 +82,7 @@ class DualCoordinateDescent:
 
     shrink: bool = True
     crew: Crew = ALONE
+    steps: Callable[..., tuple[float, float]] = dual_epoch  # along an order of rows
 
     def init(self, objective: Objective, samples: Samples) -> DualState:
         n, k = n_rows(samples.rows), n_columns(samples)
@@ -125,7 +127,7 @@ class DualCoordinateDescent:
     ) -> DualState:
         """Steps along `order`, the multiplier held."""
         scores, moves = np.empty_like(state.b), np.empty_like(state.b)
-        gain, slope = dual_epoch(objective, samples, order, state, scores, moves)
+        gain, slope = self.steps(objective, samples, order, state, scores, moves)
         slack = SLACKS * slope if self.shrink else np.inf
         return state._replace(gain=gain, slack=slack)
 

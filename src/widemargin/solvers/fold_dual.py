@@ -42,7 +42,7 @@ from widemargin.solvers.free_set import climb, has_faces
 from widemargin.solvers.intercept import slope_sums
 
 MARGIN = 2.0  # how far b may still have to go, in margins, for its slope to matter
-EXACT_B = 0.1  # of the tolerance: what b may cost
+EXACT_B = 0.2  # of the tolerance: what b may cost
 LOOKS = 40  # halvings of the bracket of b
 
 
@@ -109,7 +109,8 @@ def bounds(
 ) -> tuple[Array, Array]:
     """(primal, dual) of the columns; fills scores, sets b and live."""
     loss, C = objective.loss, objective.C
-    norms = np.einsum("jlk,jlk->k", state.W, state.W)
+    W = state.W[:, 0]
+    norms = np.ones(len(W)) @ (W * W)
     upper = 0.5 * norms + C * scores_and_losses(loss, folds, state.W, state.b, scores)
     lower = -0.5 * norms - conjugate_sums(loss, C, folds, state.alpha, np.ones(WIDTH))
     if objective.fit_intercept and settle_b(objective, folds, scores, EXACT_B * tol * upper, state):
