@@ -73,7 +73,8 @@ def fit_joint(
         if progress is not None:
             progress(history[-1])
     assert last.certificate is not None, "the last epoch ends with a certificate"
-    W, b = last.state.W, last.state.b
+    b = last.state.b
+    W = np.ascontiguousarray(last.state.W[:, : b.size])
     if b.size == 2:
         W, b = W[:, 1] - W[:, 0], b[1:] - b[:1]
     return Fitted(W, b, last.certificate, history, last.epoch, last.solved)

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from widemargin.data.lines import line_weights, width_of
 from widemargin.data.rows import Array, n_features, n_rows
 from widemargin.data.samples import Samples
 from widemargin.objective import Objective
@@ -44,7 +45,7 @@ SLACKS = 6.0  # slack as a multiple of the mean violation of the last steps
 
 
 class JointState(NamedTuple):
-    W: Array  # (d, K): Σ αᵢₘ xᵢ
+    W: Array  # (d, K′): Σ αᵢₘ xᵢ, and zeros beyond K
     b: Array  # (K,) intercepts, β + ρ δ
     masses: Array  # (n, K) rᵢₘ = C sᵢ [m = yᵢ] − αᵢₘ ≥ 0
     delta: Array  # (K,) Σ αᵢₘ
@@ -73,7 +74,7 @@ class CrammerSinger:
         masses = np.zeros((n, K))
         masses[np.arange(n), samples.codes] = objective.C * shares(samples)
         return JointState(
-            W=np.zeros((n_features(samples.rows), K)),
+            W=line_weights(n_features(samples.rows), K),
             b=np.zeros(K),
             masses=masses,
             delta=np.zeros(K),
@@ -142,8 +143,8 @@ class CrammerSinger:
 
 
 def room(K: int) -> Room:
-    numbers, ids = np.empty((3, K)), np.empty((2, K), np.int64)
-    return Room(*numbers, *ids)
+    numbers, ids = np.empty((2, K)), np.empty((2, K), np.int64)
+    return Room(np.empty(width_of(K)), *numbers, *ids)
 
 
 def shares(samples: Samples) -> Array:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import jitable, kernel, lean_kernel
-from widemargin.data.columns import axpys, dots
+from widemargin.data.columns import axpys
+from widemargin.data.lines import all_dots
 from widemargin.data.prefetch import ask_for_row
 from widemargin.data.rows import Array, axpy, dot, row, squared_norm
 from widemargin.data.samples import share
@@ -21,9 +22,9 @@ LISTED = 8  # classes of a sample that can be listed; beyond, its steps see all
 
 
 class Room(NamedTuple):
-    """Scratch of one sample, each of shape (K,)."""
+    """Scratch of one sample, each of shape (K,) but for G."""
 
-    G: Array  # slopes in the masses
+    G: Array  # (K′,) slopes in the masses
     D: Array  # slopes without the sample's own part
     r: Array  # new masses
     ids: Array  # int64, the classes in hand
@@ -35,10 +36,10 @@ def reached(x: Any, state: Any, i: int, G: Array, ids: Array) -> Any:
     """Scores of the classes listed for sample i, or of all, into G; their ids; how many."""
     n = state.listed[i]
     if n == 0:
-        dots(x, state.W, G)
-        for m in range(G.size):
+        all_dots(x, state.W, G)
+        for m in range(state.b.size):
             ids[m] = m
-        return G.size
+        return state.b.size
     for t in range(n):
         ids[t] = state.classes[i, t]
         G[t] = dot(x, state.W[:, ids[t]])
@@ -167,8 +168,11 @@ def epochs_to_rest(part: float, ease: float) -> int:
 @kernel
 def joint_scores(samples: Any, W: Array, scores: Array) -> None:
     """scores[i, m] = wₘᵀxᵢ."""
+    g = np.empty(W.shape[1])
     for i in range(scores.shape[0]):
-        dots(row(samples.rows, i), W, scores[i])
+        all_dots(row(samples.rows, i), W, g)
+        for m in range(scores.shape[1]):
+            scores[i, m] = g[m]
 
 
 @lean_kernel
