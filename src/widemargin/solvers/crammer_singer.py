@@ -144,7 +144,7 @@ class CrammerSinger:
 
 def room(K: int) -> Room:
     numbers, ids = np.empty((2, K)), np.empty((2, K), np.int64)
-    return Room(np.empty(width_of(K)), *numbers, *ids)
+    return Room(np.empty(width_of(K)), np.zeros(width_of(K)), *numbers, *ids)
 
 
 def shares(samples: Samples) -> Array:

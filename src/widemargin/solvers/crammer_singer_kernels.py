@@ -12,19 +12,21 @@ import numpy as np
 
 from widemargin._jit import jitable, kernel, lean_kernel
 from widemargin.data.columns import axpys
-from widemargin.data.lines import all_dots
+from widemargin.data.lines import all_axpys, all_dots
 from widemargin.data.prefetch import ask_for_row
 from widemargin.data.rows import Array, axpy, dot, row, squared_norm
 from widemargin.data.samples import share
 
 MOST_REST = 4  # epochs
+FEW = 2  # classes that move one by one; more of them in whole lines
 LISTED = 8  # classes of a sample that can be listed; beyond, its steps see all
 
 
 class Room(NamedTuple):
-    """Scratch of one sample, each of shape (K,) but for G."""
+    """Scratch of one sample, each of shape (K,) but for the first two."""
 
     G: Array  # (K′,) slopes in the masses
+    move: Array  # (K′,) zeros, between two steps
     D: Array  # slopes without the sample's own part
     r: Array  # new masses
     ids: Array  # int64, the classes in hand
@@ -130,7 +132,7 @@ def joint_epoch(C: float, samples: Any, order: Array, state: Any, room: Any) -> 
         if mass[best] == c:  # all of it is where it should be; also where there is none
             state.keep[i], state.parts[i] = c > 0.0 and high - second <= slack, 0.0
             continue
-        A, part, listed = squared_norm(x) + rho, 0.0, 0
+        A, part, listed, moved = squared_norm(x) + rho, 0.0, 0, 0
         for t in range(n):
             D[t] = G[t] + A * mass[ids[t]]
             part += (high - G[t]) * mass[ids[t]]
@@ -143,15 +145,28 @@ def joint_epoch(C: float, samples: Any, order: Array, state: Any, room: Any) -> 
                 b[m] -= rho * move
                 state.delta[m] -= move
                 mass[m] = r[t]
-                axpy(-move, x, W[:, m])
+                room.move[m] = -move
+                moved += 1
             if G[t] >= low - slack or r[t] > 0.0:
                 listed = list_class(state, i, m, listed)
+        step_in(x, ids[:n], moved, room.move, W)
         state.keep[i], state.listed[i] = True, listed if listed <= LISTED else 0
         state.rest[i], state.parts[i] = epochs_to_rest(part, state.ease), part
         violation += high - low
         parts += part
         steps += 1
     return gain, violation, parts, steps
+
+
+@jitable
+def step_in(x: Any, ids: Array, moved: int, move: Array, W: Array) -> None:
+    """wₘ ← wₘ + moveₘ x for the classes in hand, of which `moved` move; then move is 0 again."""
+    if moved > FEW:
+        all_axpys(move, x, W)
+    for m in ids:
+        if move[m] != 0.0 and moved <= FEW:
+            axpy(move[m], x, W[:, m])
+        move[m] = 0.0
 
 
 @jitable
