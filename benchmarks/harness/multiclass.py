@@ -37,7 +37,7 @@ def joint(spec: Spec) -> Any:
     form, solver = spec["form"], spec["solver"]
     X, y = _news(form, np.float64 if solver == "scikit-learn" else np.float32)
     C = FORMS[form]
-    _joint_fit(solver, X[:500], y[:500], C, 1.0)
+    _joint_fit(solver, X[:500], y[:500], C, 1e-5 if solver == "widemargin" else 1.0)
     spent, model = cost(lambda: _joint_fit(solver, X, y, C, spec["effort"]))
     found = {**spent._asdict(), "objective": _joint_value(model, X, y, C)}
     found["epochs"] = int(np.max(model.n_iter_))

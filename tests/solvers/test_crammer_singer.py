@@ -121,7 +121,12 @@ def test_the_epoch_is_its_twin(sparse, K):
     W, b, masses, delta, gain = twin_epoch(X, codes, c, order, 0.3, start)
     found, *_ = joint_epoch(C, samples, order.astype(np.uint32), state, room(K))
     assert found == pytest.approx(gain, rel=1e-10)
-    for ours, twin in ((weights(state), W), (state.masses, masses), (state.delta, delta), (state.b, b)):
+    for ours, twin in (
+        (weights(state), W),
+        (state.masses, masses),
+        (state.delta, delta),
+        (state.b, b),
+    ):
         np.testing.assert_allclose(ours, twin, rtol=1e-10, atol=1e-11)
     np.testing.assert_allclose(state.masses.sum(axis=1), c, rtol=1e-13)
 
@@ -136,7 +141,10 @@ def after(epochs, samples, objective=None):
 
 
 def dual_of(state, codes, c):
-    return float((c - state.masses[np.arange(len(codes)), codes]).sum()) - 0.5 * (weights(state)**2).sum()
+    return (
+        float((c - state.masses[np.arange(len(codes)), codes]).sum())
+        - 0.5 * (weights(state) ** 2).sum()
+    )
 
 
 def test_balance_is_exact_and_cheap():
