@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from widemargin.ps.messages import LeaseId, Stamp, View
+from widemargin.ps.messages import Stamp, View
 from widemargin.ps.settings import Settings
 
 WINDOW = 10  # durations of a worker that are remembered
@@ -18,7 +18,7 @@ class Member:
 
     group: int
     life: int = -1
-    count: int = 0  # of its newest word in this life
+    sequence: int = 0  # of its newest word in this life
     seen: float = -1e9
     term: int = 0
     whole: bool = False
@@ -35,7 +35,6 @@ class Hand:
     life: int
     seen: float
     waiting: bool = False
-    newest: LeaseId | None = None  # the newest lease it has seen
     busy: float | None = None
     stalled: bool = False
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -60,9 +59,6 @@ class Roster:
         }
         self.hands: dict[str, Hand] = {}
 
-    def group(self, g: int) -> list[str]:
-        return list(self.settings.groups[g])
-
     def full(self, g: int) -> list[str]:
         return [name for name in self.settings.groups[g] if self.members[name].full]
 
@@ -82,7 +78,9 @@ class Roster:
 
     def hopeless(self, g: int, term: int) -> bool:
         """Do all members of a group that live stand in this term with nothing?"""
-        alive = [self.members[name] for name in self.settings.groups[g] if self.members[name].present]
+        alive = [
+            self.members[name] for name in self.settings.groups[g] if self.members[name].present
+        ]
         return all(member.term == term and not member.whole for member in alive)
 
     def required(self) -> list[str]:

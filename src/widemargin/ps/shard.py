@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from widemargin.ps import messages as m
+from widemargin.ps.keys import part_key
 from widemargin.ps.settings import Settings, group_of
 
 S = TypeVar("S", bound="Store")
@@ -249,11 +250,6 @@ class Shard:
             saving.term, part_key(saving.key, self.group), self.store.arrays(), m.COORDINATOR
         )
         return [m.Send(m.STORAGE, save)]
-
-
-def part_key(key: str | None, group: int) -> str:
-    """Where a snapshot keeps the group's part."""
-    return f"{key}/shard-{group}"
 
 
 HANDLERS: dict[type[Any], Callable[[Shard, Any, float], list[m.Send]]] = {
