@@ -39,15 +39,18 @@ def draw(
     rng: random.Random,
     names: Sequence[str],
     *,
+    at: str | None,
     count: int,
     horizon: float,
     deadline_s: float,
 ) -> list[Fault]:
-    """So many faults before `horizon`, each kind at each role equally likely."""
+    """So many faults before `horizon`, each kind at each role equally likely; or `at` one role."""
     roles = {role: [name for name in names if role_of(name) == role] for role in ROLES}
     faults, leaving = [], roles["worker"][1:]
     kinds = [(kind, role) for kind in ("crash", "pause", "partition") for role in ROLES]
-    kinds += [("partition", m.STORAGE), ("slow", m.STORAGE), ("join", ""), ("leave", "")]
+    kinds += [("partition", m.STORAGE), ("slow", m.STORAGE)]
+    kinds += [("join", "worker"), ("leave", "worker")]
+    kinds = [(kind, role) for kind, role in kinds if at in (None, role)]
     for i in range(count):
         kind, role = rng.choice(kinds)
         time, duration = rng.random() * horizon, draw_duration(rng, deadline_s)
@@ -70,9 +73,7 @@ def draw_duration(rng: random.Random, deadline_s: float) -> float:
     return deadline_s * (low + (high - low) * rng.random())
 
 
-def draw_links(
-    rng: random.Random, name: str, names: Sequence[str]
-) -> tuple[tuple[str, str], ...]:
+def draw_links(rng: random.Random, name: str, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """All links of a process, or one; both ways, or one."""
     other = rng.choice([other for other in [*names, "*", "*", "*"] if other != name])
     links = ((name, other), (other, name))

@@ -5,7 +5,7 @@ events, every gradient where it was computed, what storage held when a snapshot 
 parameters of every member at the end. From these it walks the *surviving history* — the commits
 that lead from version 0 to the last snapshot; others were rolled back — and does it all again:
 
-    θ₀ = the beginning,    θ_{v+1} = the rule's step from θ_v with the average of commit v's gradients
+    θ₀ = the beginning,    θ_{v+1} = the rule's step from θ_v with the average of v's gradients
 
 Every block of an epoch must be in that history once, every store and snapshot equal to its θ_v bit
 for bit, every gradient made of a θ that the policy allows.
@@ -103,7 +103,8 @@ def violations(seen: Record) -> list[str]:
     wrong += whole_snapshots(seen, replay, path)
     if isinstance(seen.settings.policy, RoundRobin):
         wrong += in_turn(seen, path)
-    return wrong + leased_again(seen, path) + learned(seen.problem, replay)
+    wrong += leased_again(seen, path)
+    return wrong + kept_at_shards(seen) + learned(seen.problem, replay)
 
 
 def samples_counted(seen: Record) -> int:
@@ -205,7 +206,8 @@ def in_turn(seen: Record, path: Sequence[Commit]) -> list[str]:
         ]
         first = min([made.worker, *waiting], key=lambda name: (name <= last, name))
         if commit.stamp[0] == term and first != made.worker:
-            wrong.append(f"commit {commit.stamp} by {made.worker} after {last!r}: it was {first}'s turn")
+            told = f"commit {commit.stamp} by {made.worker} after {last!r}"
+            wrong.append(f"{told}: it was {first}'s turn")
     return wrong
 
 
@@ -259,6 +261,14 @@ def leased_again(seen: Record, path: Sequence[Commit]) -> list[str]:
             if not again and done.get(block, np.inf) > time + bound:
                 wrong.append(f"{block} of {name}, dead at {time:.3f}, was not begun again in time")
     return wrong
+
+
+def kept_at_shards(seen: Record) -> list[str]:
+    """Promise 3: only where shards were hit, or their links, may a run go back to a snapshot."""
+    hit = [time for time, kind, name, _ in seen.told if "shard" in name or kind == "partition"]
+    back = [e.time for e in seen.events if e.kind == "reign" and e.what["rollback"]]
+    early = [time for time in back if time < min(hit, default=np.inf)]
+    return [f"went back to a snapshot at {time:.3f}, no shard being hit" for time in early]
 
 
 def lease_bound(seen: Record) -> float:

@@ -46,6 +46,7 @@ class Computation(NamedTuple):
 
     worker: str
     begun: float
+    takes: float  # seconds, if its process does not stand still
     block: m.Block
     values: tuple[Array, ...]
     keys: tuple[Any, ...]
@@ -68,7 +69,7 @@ class Process:
 
 
 def role_of(name: str) -> str:
-    """"worker", "shard", "coordinator" or "storage"."""
+    """ "worker", "shard", "coordinator" or "storage"."""
     return name.split("-")[0]
 
 
@@ -240,15 +241,14 @@ class Simulation:
         if not isinstance(message, m.Compute):
             self.at(0.0, partial(self.receive, name, life, answer))
             return
-        if isinstance(answer, m.Computed):
-            self.keep(name, message, answer)
         takes = drawn(self.setup.pace, self.rng, self.setup.slower.get(name, 1.0))
+        if isinstance(answer, m.Computed):
+            self.keep(name, takes, message, answer)
         self.at(takes, partial(self.computed, name, life, answer, process.slept))
 
-    def keep(self, name: str, asked: m.Compute, answer: m.Computed) -> None:
-        done = Computation(
-            name, self.now, asked.block, asked.values, asked.keys, answer.updates
-        )
+    def keep(self, name: str, takes: float, asked: m.Compute, answer: m.Computed) -> None:
+        values, keys = asked.values, asked.keys
+        done = Computation(name, self.now, takes, asked.block, values, keys, answer.updates)
         self.gradients.setdefault(asked.lease, []).append(done)
 
     def computed(self, name: str, life: int, answer: Any, slept: float) -> None:

@@ -46,9 +46,7 @@ class Wires:
 
     def severed(self, source: str, to: str) -> bool:
         cut = self.cut
-        return bool(cut) and any(
-            cut[link] > 0 for link in ((source, to), (source, "*"), ("*", to))
-        )
+        return bool(cut) and any(cut[link] > 0 for link in ((source, to), (source, "*"), ("*", to)))
 
     def sever(self, links: tuple[tuple[str, str], ...]) -> None:
         self.cut.update(links)

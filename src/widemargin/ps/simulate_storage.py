@@ -44,9 +44,7 @@ class Storage:
         self.records[key] = value
         if key.endswith("/manifest") and stamp_of(key) >= tuple(self.records["latest"]["stamp"]):
             self.records["latest"] = value
-            parts = tuple(
-                self.records.get(part_key(value["key"], g)) for g in range(self.groups)
-            )
+            parts = tuple(self.records.get(part_key(value["key"], g)) for g in range(self.groups))
             self.snapshots.append(Kept(stamp_of(key), value["ledger"], parts))
         return [m.Send(tell, m.Saved(key))]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Literal, NamedTuple
 
 from widemargin.ps import messages as m
-from widemargin.ps.faults import Fault, draw, healed, inject
+from widemargin.ps.faults import ROLES, Fault, draw, healed, inject
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
 from widemargin.ps.oracle import Record, record, samples_counted, violations
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
@@ -18,6 +18,7 @@ from widemargin.ps.simulate_net import Net
 from widemargin.ps.simulate_pace import Pace
 
 FAMILIES = ("sync", "async", "round_robin")
+ONE_ROLE = 0.2  # of the runs have all faults at one role
 RULES = (
     rule_of(Sgd(), 0.05),
     rule_of(Momentum(0.5), 0.03),
@@ -67,9 +68,7 @@ def scenario(plan: Plan, seed: int) -> Scenario:
     rng = random.Random(f"{plan} {seed}")
     policy = draw_policy(plan, rng, seed)
     replicas = plan.replicas or rng.choice([1, 2])
-    groups = tuple(
-        tuple(f"shard-{g}.{r}" for r in range(replicas)) for g in range(plan.servers)
-    )
+    groups = tuple(tuple(f"shard-{g}.{r}" for r in range(replicas)) for g in range(plan.servers))
     workers = tuple(f"worker-{i}" for i in range(plan.workers))
     rule, sparse = rng.choice(RULES), rng.random() < 0.3
     problem = Problem(rule, n_blocks=rng.choice([9, 16, 24]), n_keys=12, sparse=sparse, n=150)
@@ -82,15 +81,16 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         sparse=sparse,
         snapshot_every=rng.choice([0, 3, 5, 8]),
         deadline_s=0.5,
-        retry_s=0.08,
-        tick_s=0.05,
+        retry_s=0.1,
+        tick_s=0.08,
         give_up_s=60.0,
     )
-    horizon = rng.uniform(0.5, 2.5)  # about how long a run without faults takes
+    horizon = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
     pace, slower = draw_pace(rng, horizon * plan.workers / (2 * problem.n_blocks), workers)
-    count = rng.randint(5, 15) if plan.faults is None else plan.faults
+    count = rng.randint(4, 18) if plan.faults is None else plan.faults
     names = [name for group in groups for name in group] + [m.COORDINATOR, *workers]
-    faults = draw(rng, names, count=count, horizon=horizon, deadline_s=settings.deadline_s)
+    at = rng.choice([*ROLES, m.STORAGE]) if rng.random() < ONE_ROLE else None
+    faults = draw(rng, names, at=at, count=count, horizon=horizon, deadline_s=settings.deadline_s)
     net = draw_net(rng) if count else Net()
     setup = Setup(settings, problem, workers, net, pace, slower, rng.random() < 0.5, seed)
     return Scenario(setup, tuple(faults), horizon if count else 0.0)
@@ -144,9 +144,11 @@ def bound(scenario: Scenario) -> float:
     did every block, each at the longest time of a gradient and two retries.
     """
     settings, pace = scenario.setup.settings, scenario.setup.pace
-    stays = [name for name in scenario.setup.workers if (name, "leave") not in {
-        (fault.name, fault.kind) for fault in scenario.faults
-    }]
+    stays = [
+        name
+        for name in scenario.setup.workers
+        if (name, "leave") not in {(fault.name, fault.kind) for fault in scenario.faults}
+    ]
     slowest = min(scenario.setup.slower.get(name, 1.0) for name in stays)
     longest = min(pace.longest, pace.mean * slowest * 10.0)
     blocks = settings.n_blocks * settings.epochs
