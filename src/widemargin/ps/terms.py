@@ -25,7 +25,7 @@ def begin(books: Books, term: int, why: str, now: float) -> list[m.Send]:
     for member in books.roster.members.values():
         member.full = False
     for hand in books.roster.hands.values():
-        hand.ends(now)
+        hand.stops(now)
     return books.event("term", now, why=why) + open_storage(books, now)
 
 
