@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from widemargin.cli.output import Progress, put_json
 from widemargin.errors import choose
-from widemargin.ps.simulate_many import Summary, summary, trials
+from widemargin.ps.simulate_many import Summary, against_backups, summary, trials
+from widemargin.ps.simulate_stragglers import BACKUPS, FEW, MANY, SLOW, passes
 from widemargin.ps.simulate_trace import trace
 from widemargin.ps.simulate_trial import FAMILIES, Outcome, Plan, run, scenario
 from widemargin.threads import cores
@@ -138,3 +139,35 @@ def show(plan: Plan, total: Summary, seconds: float) -> None:
         print(f"\nseed {failure.seed}, {failure.policy}:")
         print("\n".join(f"  {line}" for line in failure.violations[:TOLD]))
         print(f"  replay: {command(plan, failure.seed)}")
+
+
+def stragglers(asked: Asked) -> int:
+    """What slow workers cost under each policy, and how many backups are worth their while."""
+    table = passes(asked.seed)
+    with Progress("numbers of backups", len(BACKUPS)) as bar:
+        runs = []
+        for each in against_backups(asked.seed, asked.n_jobs or cores()):
+            runs.append(each)
+            bar.advance(1)
+    if asked.plot is not None:
+        from widemargin.cli.simulate_plot import draw
+
+        draw(runs, asked.plot)
+    best = min(runs, key=lambda each: each.passed)
+    if asked.json:
+        rows = [{"backup": each.backup, "step": each.step, "pass": each.passed} for each in runs]
+        chosen = {"workers": MANY, "best_backup": best.backup, "backups": rows}
+        put_json({"stragglers": [row._asdict() for row in table], **chosen})
+        return 0
+    print(f"{FEW} workers, one {SLOW:g} times slower and one that stops for 1 to 5 s at random\n")
+    print(f"{'':20} {'seconds':>8} {'ratio':>6} {'commits':>8} {'blocks':>7}")
+    for row in table:
+        print(f"{row.name:20} {row.seconds:8.1f} {row.ratio:6.2f} {row.commits:8} {row.blocks:7}")
+    print(f"\n{MANY} workers with heavy-tailed gradient times\n")
+    print(f"{'backups':>8} {'step':>8} {f'{MANY} gradients':>15}")
+    for each in runs:
+        mark = "  <- best" if each is best else ""
+        print(f"{each.backup:8} {each.step:8.2f} {each.passed:15.2f}{mark}")
+    if asked.plot is not None:
+        print(f"\nfigure         {asked.plot}")
+    return 0

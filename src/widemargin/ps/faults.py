@@ -3,6 +3,8 @@
 crash       a process dies and is started again: nothing of its memory is left
 pause       a process stands still, as under SIGSTOP, and goes on where it was
 partition   links are cut: between two processes, in one direction only, or all of one process
+twin        another coordinator begins while the first goes on, as when a node is cut off and what
+            ran on it is started elsewhere; messages to "coordinator" reach one of the two
 slow        storage answers late
 leave       a worker dies for good
 join        a worker comes in addition
@@ -49,6 +51,7 @@ def draw(
     faults, leaving = [], roles["worker"][1:]
     kinds = [(kind, role) for kind in ("crash", "pause", "partition") for role in ROLES]
     kinds += [("partition", m.STORAGE), ("slow", m.STORAGE)]
+    kinds += [("twin", m.COORDINATOR)]
     kinds += [("join", "worker"), ("leave", "worker")]
     kinds = [(kind, role) for kind, role in kinds if at in (None, role)]
     for i in range(count):
@@ -122,6 +125,13 @@ def _partition(sim: Simulation, fault: Fault) -> None:
     sim.at(fault.duration, partial(sim.wires.mend, fault.links))
 
 
+def _twin(sim: Simulation, fault: Fault) -> None:
+    if sim.processes[m.COORDINATOR].alive:
+        told = f"another coordinator starts, the old one goes on for {fault.duration:.3f} s"
+        sim.tell("twin", fault.name, told)
+        sim.replace_coordinator(fault.duration)
+
+
 def _slow(sim: Simulation, fault: Fault) -> None:
     sim.tell("slow", fault.name, f"storage takes {fault.duration / 4:.3f} s longer")
     _delay(sim, fault.duration / 4)
@@ -147,6 +157,7 @@ BEGIN = {
     "crash": _crash,
     "pause": _pause,
     "partition": _partition,
+    "twin": _twin,
     "slow": _slow,
     "leave": _leave,
     "join": _join,

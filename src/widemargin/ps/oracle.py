@@ -266,9 +266,21 @@ def leased_again(seen: Record, path: Sequence[Commit]) -> list[str]:
 def kept_at_shards(seen: Record) -> list[str]:
     """Promise 3: only where shards were hit, or their links, may a run go back to a snapshot."""
     hit = [time for time, kind, name, _ in seen.told if "shard" in name or kind == "partition"]
-    back = [e.time for e in seen.events if e.kind == "reign" and e.what["rollback"]]
-    early = [time for time in back if time < min(hit, default=np.inf)]
+    early = [time for time in returns(seen.events) if time < min(hit, default=np.inf)]
     return [f"went back to a snapshot at {time:.3f}, no shard being hit" for time in early]
+
+
+def returns(events: Sequence[m.Event]) -> list[float]:
+    """When commits were given up for an older snapshot."""
+    times, newest = [], 0
+    for event in events:
+        if event.kind == "commit":
+            newest = event.what["stamp"][1]
+        elif event.kind == "reign":
+            if event.what["rollback"] and event.what["stamp"][1] < newest:
+                times.append(event.time)
+            newest = event.what["stamp"][1]
+    return times
 
 
 def lease_bound(seen: Record) -> float:

@@ -121,8 +121,8 @@ class Roster:
 def expected(elapsed: float, known: Collection[float]) -> float:
     """How long a gradient takes that has taken so long already, others having taken the known.
 
-    As long as the next longer of these; beyond all of them, as long again as it is late by now: what
-    has no typical length lasts the longer the longer it has lasted.
+    As long as the next longer of these; beyond all of them, as long again as it is late by now:
+    what has no typical length lasts the longer the longer it has lasted.
     """
     ordered = sorted(known)
     typical = ordered[len(ordered) // 2] if ordered else 0.0

@@ -90,6 +90,7 @@ class Simulation:
         self.told: list[tuple[float, str, str, str]] = []  # what failed: time, kind, name, words
         self.fired: Counter[tuple[str, str]] = Counter()  # (kind, role)
         self.gradients: dict[m.LeaseId, list[Computation]] = {}
+        self.twins: list[str] = []  # coordinators that go on although another one was started
         self.left: set[str] = set()  # workers that do not come back
         self.processes: dict[str, Process] = {}
         for g, names in enumerate(self.settings.groups):
@@ -145,6 +146,21 @@ class Simulation:
             waiting, process.inbox = process.inbox, []
             for message in waiting:
                 self.receive(name, life, message)
+
+    def replace_coordinator(self, until: float) -> None:
+        """Start another one; the old one goes on for a while, and each gets part of the mail."""
+        old = self.processes[m.COORDINATOR]
+        twin = f"{m.COORDINATOR}-{old.life}"
+        self.processes[twin] = Process(twin, old.make, old.role, life=old.life, alive=True)
+        self.processes[twin].paused = old.paused
+        self.twins.append(twin)
+        self.tick(twin, old.life)
+        self.start(m.COORDINATOR)
+        self.at(until, partial(self.bury_twin, twin))
+
+    def bury_twin(self, name: str) -> None:
+        self.twins.remove(name)
+        self.crash(name)
 
     # time
 
@@ -217,6 +233,8 @@ class Simulation:
     def deliver(self, to: str, message: Any) -> None:
         if to == m.STORAGE:
             self.at(self.storage_takes, partial(self.store, message))
+        elif to == m.COORDINATOR and self.twins:
+            self.receive(self.rng.choice([to, *self.twins]), None, message)
         else:
             self.receive(to, None, message)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from widemargin.ps.faults import KINDS
+from widemargin.ps.simulate_stragglers import BACKUPS, Steps, steps
 from widemargin.ps.simulate_trial import Outcome, Plan, trial
 
+S = TypeVar("S")
+T = TypeVar("T")
 BATCH = 10  # runs that a process takes at a time
 ALONE = 2 * BATCH  # so few are done before another process would have begun
 
@@ -32,15 +35,26 @@ class Summary(NamedTuple):
 
 def trials(plan: Plan, seeds: range, processes: int) -> Iterator[Outcome]:
     """The outcome of each seed, in their order."""
-    if processes == 1 or len(seeds) <= ALONE:
-        yield from map(partial(trial, plan), seeds)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
     batches = [seeds[i : i + BATCH] for i in range(0, len(seeds), BATCH)]
+    alone = processes == 1 or len(seeds) <= ALONE
+    for outcomes in spread(partial(batch, plan), batches, 1 if alone else processes):
+        yield from outcomes
+
+
+def against_backups(seed: int, processes: int) -> Iterator[Steps]:
+    """A run of synchronous steps for each number of backups."""
+    return spread(partial(steps, seed=seed), BACKUPS, processes)
+
+
+def spread(work: Callable[[S], T], items: Iterable[S], processes: int) -> Iterator[T]:
+    """work(item) of each, in order, in so many processes; 1: in this one."""
+    if processes == 1:
+        yield from map(work, items)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         try:
-            for outcomes in pool.map(partial(batch, plan), batches):
-                yield from outcomes
+            yield from pool.map(work, items)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from widemargin.data.rows import Array
+from widemargin.ps import messages as m
 from widemargin.ps.policy import Async, Policy, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Setup, Simulation
@@ -38,7 +39,7 @@ class Steps(NamedTuple):
     backup: int
     step: float  # seconds, mean
     passed: float  # seconds of a pass over as many blocks as there are workers
-    arrivals: Array  # (steps, W): seconds from the begin of a step to the k-th gradient, if all wait
+    arrivals: Array  # (steps, W): seconds from a step's begin to the k-th gradient; of b = 0
 
 
 class Passed(NamedTuple):
@@ -48,7 +49,7 @@ class Passed(NamedTuple):
     seconds: float
     ratio: float  # to the same without stragglers
     commits: int
-    samples: int
+    blocks: int  # different ones that were committed
 
 
 def settings(policy: Policy, n_blocks: int, seed: int = 0) -> Settings:
@@ -79,10 +80,10 @@ def steps(backup: int, workers: int = MANY, seed: int = 0, pace: Pace = HEAVY) -
     return Steps(backup, step, step * workers / (workers - backup), arrivals)
 
 
-def arrived(sim: Simulation, commit: object, times: list[float]) -> Array:
+def arrived(sim: Simulation, commit: m.Event, times: list[float]) -> Array:
     """When the gradients of a commit came, since the commit before it."""
-    begun = max(time for time in times if time < commit.time)  # type: ignore[attr-defined]
-    made = [sim.gradients[lease][0] for lease, _ in commit.what["parts"]]  # type: ignore[attr-defined]
+    begun = max(time for time in times if time < commit.time)
+    made = [sim.gradients[lease][0] for lease, _ in commit.what["parts"]]
     return np.sort([one.begun + one.takes - begun for one in made])
 
 
@@ -110,8 +111,8 @@ def one_pass(name: str, policy: Policy, *, straggling: bool, seed: int) -> Passe
         sim.at(0.0, partial(stop_at_random, sim, names[1], random.Random(seed)))
     sim.run(FOREVER)
     commits = [event for event in sim.events if event.kind == "commit"]
-    samples = {block for commit in commits for _, block in commit.what["parts"]}
-    return Passed(name, commits[-1].time - commits[0].time, 1.0, len(commits), len(samples))
+    blocks = {block for commit in commits for _, block in commit.what["parts"]}
+    return Passed(name, commits[-1].time - commits[0].time, 1.0, len(commits), len(blocks))
 
 
 def stop_at_random(sim: Simulation, name: str, rng: random.Random) -> None:

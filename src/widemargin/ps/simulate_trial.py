@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from widemargin.ps import messages as m
 from widemargin.ps.faults import ROLES, Fault, draw, healed, inject
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
-from widemargin.ps.oracle import Record, record, samples_counted, violations
+from widemargin.ps.oracle import Record, record, returns, samples_counted, violations
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Setup, Simulation
@@ -18,7 +18,7 @@ from widemargin.ps.simulate_net import Net
 from widemargin.ps.simulate_pace import Pace
 
 FAMILIES = ("sync", "async", "round_robin")
-ONE_ROLE = 0.2  # of the runs have all faults at one role
+ONE_ROLE = 0.3  # of the runs have all faults at one role
 RULES = (
     rule_of(Sgd(), 0.05),
     rule_of(Momentum(0.5), 0.03),
@@ -85,11 +85,12 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         tick_s=0.08,
         give_up_s=60.0,
     )
-    horizon = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
-    pace, slower = draw_pace(rng, horizon * plan.workers / (2 * problem.n_blocks), workers)
-    count = rng.randint(4, 18) if plan.faults is None else plan.faults
+    fair = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
+    horizon = fair * rng.choice([1.0, 2.0, 4.0])  # until when there are faults
+    pace, slower = draw_pace(rng, fair * plan.workers / (2 * problem.n_blocks), workers)
+    count = rng.randint(5, 20) if plan.faults is None else plan.faults
     names = [name for group in groups for name in group] + [m.COORDINATOR, *workers]
-    at = rng.choice([*ROLES, m.STORAGE]) if rng.random() < ONE_ROLE else None
+    at = rng.choice(ROLES) if rng.random() < ONE_ROLE else None
     faults = draw(rng, names, at=at, count=count, horizon=horizon, deadline_s=settings.deadline_s)
     net = draw_net(rng) if count else Net()
     setup = Setup(settings, problem, workers, net, pace, slower, rng.random() < 0.5, seed)
@@ -165,14 +166,13 @@ def trial(plan: Plan, seed: int) -> Outcome:
         policy = type(drawn.setup.settings.policy).__name__
         return Outcome(seed, policy, Counter(), 0, 0, 0, 0.0, 0.0, [told])
     commits = [event for event in sim.events if event.kind == "commit"]
-    back = [e for e in sim.events if e.kind == "reign" and e.what["rollback"]]
     return Outcome(
         seed,
         repr(drawn.setup.settings.policy),
         sim.fired,
         samples_counted(seen),
         len(commits),
-        len(back),
+        len(returns(sim.events)),
         sim.now,
         max(0.0, (sim.now - seen.quiet) / (seen.until - seen.quiet)),
         violations(seen),
