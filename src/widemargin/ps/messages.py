@@ -256,7 +256,8 @@ class State(NamedTuple):
 class Save(NamedTuple):
     """Keep `value` under `key`, whole or not at all, then tell `tell`.
 
-    A save of an older term than "term" says is refused: its coordinator reigns no longer.
+    A save of an older term than "term" says is refused: its coordinator reigns no longer. Another
+    may, so the coordinator is told what is under "term".
     """
 
     term: int

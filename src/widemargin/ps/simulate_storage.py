@@ -21,7 +21,10 @@ class Kept(NamedTuple):
 
 
 class Storage:
-    """Keeps what is saved; refuses writes of older terms; the latest snapshot only gets newer."""
+    """Keeps what is saved; the latest snapshot only gets newer.
+
+    Writes of older terms are refused, and the coordinator is told which term is obeyed.
+    """
 
     def __init__(self, records: dict[str, Any], groups: int) -> None:
         self.records, self.groups = dict(records), groups
@@ -40,7 +43,7 @@ class Storage:
 
     def save(self, term: int, key: str, value: Any, tell: str) -> list[m.Send]:
         if term < self.records.get("term", 0):
-            return []
+            return [m.Send(m.COORDINATOR, m.Loaded("term", self.records["term"]))]
         self.records[key] = value
         if key.endswith("/manifest") and stamp_of(key) >= tuple(self.records["latest"]["stamp"]):
             self.records["latest"] = value

@@ -64,9 +64,10 @@ def open_storage(books: Books, now: float) -> list[m.Send]:
 
 
 def loaded(books: Books, loaded: m.Loaded, now: float) -> list[m.Send]:
-    """What an earlier coordinator left: its term and the last whole snapshot."""
+    """What an earlier coordinator left: its term and the last whole snapshot; or, told unasked,
+    the term of another one, which storage obeys instead."""
     if books.stored is not None:
-        return []
+        return overtake(books, int(loaded.value or 0), "storage", now) if loaded.key == "term" else []
     books.opened[loaded.key] = loaded.value
     if not {"term", "latest"} <= books.opened.keys():
         return []
@@ -98,9 +99,16 @@ def gather(books: Books, now: float) -> list[m.Send]:
     return sends if goal is None else sends + choose(books, goal, now)
 
 
+def overtake(books: Books, term: int, who: str, now: float) -> list[m.Send]:
+    """Another coordinator has begun this term: if it is newer than ours, begin one after it."""
+    if books.stored is None or term <= books.term:
+        return []
+    return begin(books, term + 1, f"{who} knows term {term}", now)
+
+
 def report(books: Books, report: m.Report, now: float) -> list[m.Send]:
-    if report.term > books.term and books.stored is not None:
-        return begin(books, report.term + 1, f"{report.member} knows a newer term", now)
+    if report.term > books.term:
+        return overtake(books, report.term, report.member, now)
     old = report.life < books.roster.members[report.member].life
     if books.phase != GATHERING or report.term != books.term or old:
         return []
