@@ -42,14 +42,15 @@ class Storage:
         return []
 
     def save(self, term: int, key: str, value: Any, tell: str) -> list[m.Send]:
-        if term < self.records.get("term", 0):
-            return [m.Send(m.COORDINATOR, m.Loaded("term", self.records["term"]))]
+        reigns = self.records.get("term", 0)
+        if term < reigns or (key == "term" and term == reigns):
+            return [m.Send(m.COORDINATOR, m.Loaded("term", reigns))]
         self.records[key] = value
         if key.endswith("/manifest") and stamp_of(key) >= tuple(self.records["latest"]["stamp"]):
             self.records["latest"] = value
             parts = tuple(self.records.get(part_key(value["key"], g)) for g in range(self.groups))
             self.snapshots.append(Kept(stamp_of(key), value["ledger"], parts))
-        return [m.Send(tell, m.Saved(key))]
+        return [m.Send(tell, m.Saved(key, term))]
 
 
 def beginning(settings: Settings, job: Job, parts: tuple[Range, ...]) -> dict[str, Any]:
