@@ -230,7 +230,7 @@ MUTATIONS = {
     half_a_commit: "all",
     block_counted_twice: "all",
     joiner_takes_no_copy: "all",
-    old_terms_obeyed: "all",
+    old_terms_obeyed: "all",  # found where the commit of a deposed coordinator arrives
     manifest_before_the_parts: "all",
     turns_ignored: "round_robin",
     staleness_unbounded: "async",

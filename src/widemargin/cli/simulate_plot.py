@@ -34,6 +34,8 @@ def arrivals(axes: Any, run: Steps) -> None:
     axes.plot(k, median, color=CURVE, lw=1.5, label="median")
     axes.plot(k, run.arrivals.mean(axis=0), color=CHOSEN, lw=1.2, ls="--", label="mean")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(lambda x, _: f"{x:g}" if str(x)[0] in "25" else "")
     axes.set_xlabel(f"k-th gradient of {len(k)}", color=INK)
     axes.set_ylabel("seconds since the step began", color=INK)
     axes.set_title("arrival time of the k-th gradient", color=INK)
@@ -57,6 +59,7 @@ def times(axes: Any, runs: Sequence[Steps]) -> None:
         color=INK,
     )
     axes.set_ylim(bottom=0.0)
+    axes.set_xticks([each for each in b if each % 2 == 0])
     axes.set_xlabel("backup workers b", color=INK)
     axes.set_ylabel("seconds, mean", color=INK)
     axes.set_title("time against the number of backups", color=INK)

@@ -10,7 +10,7 @@ from widemargin.ps.ledger import Held
 from widemargin.ps.messages import LeaseId, Stamp, View
 from widemargin.ps.settings import Settings
 
-WINDOW = 10  # durations of a worker that are remembered
+WINDOW = 20  # durations of a worker that are remembered
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Hand:
         self.busy, self.stalled = None, False
 
     def stops(self, now: float) -> None:
-        """Its gradient is no longer wanted: remember how long it would have taken."""
-        if self.busy is not None:
+        """Its gradient is no longer wanted: if it took longer than any, remember that."""
+        if self.busy is not None and now - self.busy > max(self.durations, default=0.0):
             self.durations.append(expected(now - self.busy, self.durations))
         self.busy, self.stalled = None, False
 

@@ -24,8 +24,8 @@ from widemargin.ps.simulate_pace import Pace
 
 MANY = 100  # workers of the figure
 BACKUPS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20)
-STEPS = 40  # of a run, about
-HEAVY = Pace(mean=1.0, spread=0.08, tail=0.02, alpha=1.2, longest=60.0)
+STEPS = 24  # of a run, about
+HEAVY = Pace(mean=1.0, spread=0.08, tail=0.02, alpha=1.5, longest=20.0)
 FEW = 8  # workers of the table
 SLOW = 10.0  # times slower one of them is
 PACE = Pace(mean=1.0, spread=0.08)
@@ -90,13 +90,14 @@ def arrived(sim: Simulation, commit: m.Event, times: list[float]) -> Array:
 def passes(seed: int = 0) -> list[Passed]:
     """The table: no straggler, then synchronous without and with backups, and asynchronous."""
     rows = [one_pass("sync, no straggler", Sync(0), straggling=False, seed=seed)]
-    for name, policy in [
-        ("sync, backup 0", Sync(0)),
-        ("sync, backup 1", Sync(1)),
-        ("sync, backup 2", Sync(2)),
-        ("sync, backup auto", Sync("auto")),
-        ("async", Async()),
-    ]:
+    policies: dict[str, Policy] = {
+        "sync, backup 0": Sync(0),
+        "sync, backup 1": Sync(1),
+        "sync, backup 2": Sync(2),
+        "sync, backup auto": Sync("auto"),
+        "async": Async(),
+    }
+    for name, policy in policies.items():
         rows.append(one_pass(name, policy, straggling=True, seed=seed))
     return [row._replace(ratio=row.seconds / rows[0].seconds) for row in rows]
 
