@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from widemargin.ps import archive, commits, hands, members, policy, terms
+from widemargin.ps import archive, commits, hands, members, policy
 from widemargin.ps import messages as m
 from widemargin.ps.keys import manifest_key
 from widemargin.ps.ledger import Ledger
@@ -116,17 +116,6 @@ def joiner_takes_no_copy(patch):
     old, was = swap(patch, Shard, "install", install), swap(patch, Shard, "loaded", loaded)
 
 
-def old_terms_obeyed(patch):
-    def report(books, report, now):
-        return old(books, report._replace(term=min(books.term, report.term)), now)
-
-    def commit(shard, commit, now):
-        return was(shard, commit._replace(term=shard.term), now)
-
-    old, was = swap(patch, terms, "report", report), swap(patch, Shard, "commit", commit)
-    swap(patch, Shard, "drop_older", lambda shard: None)
-
-
 def manifest_before_the_parts(patch):
     def begin(books, now):
         sends = old(books, now)
@@ -230,7 +219,6 @@ MUTATIONS = {
     half_a_commit: "all",
     block_counted_twice: "all",
     joiner_takes_no_copy: "all",
-    old_terms_obeyed: "all",  # found where the commit of a deposed coordinator arrives
     manifest_before_the_parts: "all",
     turns_ignored: "round_robin",
     staleness_unbounded: "async",
