@@ -77,13 +77,12 @@ def decide(books: Books, chosen: list[m.LeaseId], now: float) -> list[m.Send]:
     books.turn = known[chosen[-1]].worker
     ended = end(books, parts)
     void = tuple(lease for lease in ended if lease not in dict(parts))
-    for lease in void:
-        if (hand := books.roster.hands.get(known[lease].worker)) is not None:
-            hand.stops(now)
+    without = sorted({known[lease].worker for lease in void})
+    for hand in [books.roster.hands[name] for name in without if name in books.roster.hands]:
+        hand.stops(now)
+    what = {"stamp": books.stamp, "after": before, "parts": parts, "void": void}
     late = max(before[1] - known[lease].version for lease in chosen)
-    sends = books.event(
-        "commit", now, stamp=books.stamp, after=before, parts=parts, void=void, late=late
-    )
+    sends = books.event("commit", now, **what, without=tuple(without), late=late)
     if books.ledger.epoch > epoch:
         sends += books.event("epoch", now, epoch=epoch, version=books.version)
     sends += tell(books, known, ended, void)

@@ -35,17 +35,21 @@ def place(books: Books, name: str, member: Member, now: float) -> list[m.Send]:
     """What a member that lives may do in this term, or needs for it."""
     if books.phase not in (INSTALLING, RUNNING):
         return []
-    if member.whole and member.term == books.term and follows(books, member):
+    sends: list[m.Send] = []
+    if not member.full and stands(books, member):
         member.full = True
+        sends = books.event("full", now, name=name)
     if books.phase == INSTALLING:
-        return terms.installed(books, member.group, now)
+        return sends + terms.installed(books, member.group, now)
     if member.full and not member.whole:
         return unfit(books, name, "has lost its parameters", now)
-    return [*attend(books, name, member, now), *commits.move(books, now)]
+    return [*sends, *attend(books, name, member, now), *commits.move(books, now)]
 
 
-def follows(books: Books, member: Member) -> bool:
-    """Does the log lead from where it stands to the newest version?"""
+def stands(books: Books, member: Member) -> bool:
+    """Has it parameters in this term, and does the log lead from them to the newest version?"""
+    if not member.whole or member.term != books.term:
+        return False
     return member.stamp in (books.stamp, books.base) or member.stamp[1] in books.log
 
 
