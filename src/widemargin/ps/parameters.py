@@ -1,0 +1,207 @@
+"""The parameters of one shard of a parameter server: a range of keys, its state, its average."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from widemargin.data.rows import Array
+from widemargin.errors import Diverged
+from widemargin.ps.gradients import (
+    Gradient,
+    Scratch,
+    Update,
+    mean,
+    positions,
+    refuse_unruly,
+    refuse_update,
+    told,
+)
+from widemargin.ps.optimizer_kernels import averaged
+from widemargin.ps.optimizers import (
+    Numbers,
+    keeps_scale,
+    shrinking,
+    slots,
+    step,
+    step_at,
+    steps_at,
+)
+from widemargin.ps.rules import Rule, refuse_rule
+from widemargin.schedules import rate
+from widemargin.solvers.steps import SMALLEST_SCALE
+
+__all__ = ["Parameters", "Rule", "Update"]
+TYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class Parameters:
+    """θ of the keys start … start + n − 1, each with a row of `width` numbers.
+
+    Sgd and Adagrad keep θ = s v, so that a push of a few keys costs O(nonzeros) although all
+    shrink. A commit does, in this order, all in the type of θ but s and the rates, which are
+    float64 until they meet an entry:
+
+        1.  gⱼ = c₁ g₁ⱼ + c₂ g₂ⱼ + … from left to right, cᵢ = nᵢ / Σ n; of one update, its own
+        2.  η = ηₜ,  s ← s max(0, 1 − η λ);  if s < SMALLEST_SCALE: vⱼ ← s vⱼ for all j, s ← 1
+        3.  vⱼ ← vⱼ − (η / s) gⱼ   for Sgd; free keys have their own η and s = 1
+        4.  θ̄ⱼ ← α θ̄ⱼ + (1 − α) (s vⱼ)
+        5.  t ← t + 1
+
+    The other optimizers take max(0, 1 − η λ) θ into step 3 (see `optimizers`). θ is multiplied
+    out nowhere else: `read` gives s v and leaves s and v alone. So the same updates in the same
+    order give the same bits, whatever was read between, and however keys are cut into shards.
+    With named keys, Sgd and Adagrad without weight decay and average cost O(nonzeros) a commit.
+    All else costs O(n), as the state of absent keys, whose gradient is 0, decays as well.
+
+    >>> import numpy as np
+    >>> from widemargin.ps.optimizers import Sgd
+    >>> from widemargin.schedules import Constant
+    >>> shard = Parameters.create(Rule(Sgd(), Constant(0.5)), np.zeros((3, 1)), start=10)
+    >>> shard.apply([Update(np.array([11]), np.array([[4.0]]), n=32)])
+    >>> shard.read(np.array([10, 11])).tolist(), shard.t
+    ([[0.0], [-2.0]], 1)
+    """
+
+    def __init__(self, rule: Rule, start: int, arrays: Mapping[str, Array]) -> None:
+        """Takes the arrays as its own; `create` and `restore` are the ways in."""
+        refuse_rule(rule)
+        self._rule, self._start = rule, start
+        self._v = arrays["theta"]
+        self._state = tuple(arrays[name] for name in slots(rule.optimizer))
+        self._average = None if rule.decay is None else arrays["average"]
+        self._scale, self.t = float(arrays["scale"]), int(arrays["t"])
+        n = len(self._v)
+        self._free = n if rule.free_from is None else min(max(rule.free_from - start, 0), n)
+        self._room = Scratch(self._v)
+
+    @classmethod
+    def create(cls, rule: Rule, theta: Array, start: int) -> Self:
+        """A shard before its first commit, at a copy of theta, (n, width); θ̄ begins there too."""
+        refuse_rule(rule)
+        if not isinstance(theta, np.ndarray) or theta.ndim != 2 or theta.dtype not in TYPES:
+            raise ValueError(
+                "theta must be float32 or float64 of 2 axes, (keys, width), got "
+                f"{told(theta)}. Convert it."
+            )
+        if not np.isfinite(theta).all():
+            raise ValueError("theta must be finite, found NaN or infinity. Start elsewhere.")
+        if start < 0:
+            raise ValueError(f"start must be at least 0, got {start}. Give the shard's first key.")
+        v = np.array(theta, order="C")
+        arrays: dict[str, Any] = {"theta": v, "scale": np.float64(1.0), "t": np.int64(0)}
+        for name, first in slots(rule.optimizer).items():
+            arrays[name] = np.full(v.shape, first, v.dtype) if first else np.zeros(v.shape, v.dtype)
+        if rule.decay is not None:
+            arrays["average"] = v.copy()
+        return cls(rule, start, arrays)
+
+    def read(self, keys: Array | None = None) -> Array:
+        """A copy of θ, (n, width), or of its rows at sorted, unique keys."""
+        at = positions(keys, self._start, len(self._v))
+        theta: Array = self._v.copy() if at is None else self._v[at]
+        end = self._free if at is None else int(np.searchsorted(at, self._free))
+        if self._scale != 1.0:
+            theta[:end] *= self._v.dtype.type(self._scale)
+        return theta
+
+    def read_average(self) -> Array:
+        """A copy of θ̄; θ where the rule keeps no average."""
+        return self.read() if self._average is None else self._average.copy()
+
+    def check(self, update: Update) -> None:
+        """ValueError for keys of other shards, unsorted or repeated, a wrong shape or type, NaN
+        or infinity."""
+        refuse_update(update, self._start, self._v)
+        refuse_unruly(update)
+
+    def apply(self, updates: Sequence[Update]) -> None:
+        """One commit; without any update, one of the gradient 0.
+
+        The form of the updates is checked again, their values are not (see `check`). Raises
+        Diverged if a weight is no longer finite; the shard is of no use then.
+        """
+        at = [refuse_update(update, self._start, self._v) for update in updates]
+        sparse = steps_at(self._rule.optimizer)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient = mean(updates, at, sparse, self._room)
+            bad = self._step(gradient)
+            self._take_average()
+        self.t += 1
+        if bad:
+            raise Diverged(
+                f"{bad} weights of the keys {self._start} to {self._start + len(self._v) - 1} left "
+                f"the finite numbers in commit {self.t}. Lower eta0, or scale the data."
+            )
+
+    def _step(self, gradient: Gradient) -> int:
+        rule, free, v = self._rule, self._free, self._v
+        eta = rate(rule.schedule, self.t)
+        shrink = max(0.0, 1.0 - eta * (rule.lam + shrinking(rule.optimizer)))
+        if keeps_scale(rule.optimizer):
+            self._shrink(shrink)
+            shrink = 1.0
+        by = Numbers(self.t, eta, self._scale, shrink, decay=True)
+        free_eta = eta * rule.free_share
+        if gradient.at is not None:
+            at, g = gradient
+            return step_at(rule.optimizer, v, self._state, at, g, free, by, free_eta)
+        bad = 0
+        freely = Numbers(self.t, free_eta, scale=1.0, shrink=1.0, decay=False)
+        for rows, numbers in [(slice(0, free), by), (slice(free, None), freely)]:
+            flat, g = v[rows].reshape(-1), gradient.values[rows].reshape(-1)
+            state = tuple(slot[rows].reshape(-1) for slot in self._state)
+            bad += step(rule.optimizer, flat, state, g, numbers) if flat.size else 0
+        return bad
+
+    def _shrink(self, shrink: float) -> None:
+        self._scale *= shrink
+        if self._scale < SMALLEST_SCALE:
+            self._v[: self._free] *= self._v.dtype.type(self._scale)
+            self._scale = 1.0
+
+    def _take_average(self) -> None:
+        if self._average is None or self._rule.decay is None:
+            return
+        number, alpha, free = self._v.dtype.type, self._rule.decay, self._free
+        for rows, s in [(slice(0, free), self._scale), (slice(free, None), 1.0)]:
+            a, v = self._average[rows].reshape(-1), self._v[rows].reshape(-1)
+            averaged(a, v, number(alpha), number(1.0 - alpha), number(s))
+
+    def arrays(self) -> dict[str, Array]:
+        """Copies of all that the future depends on: theta (v of θ = s v), scale, t, the slots of
+        the optimizer, and the average where there is one."""
+        whole: dict[str, Any] = {
+            "theta": self._v,
+            "scale": np.float64(self._scale),
+            "t": np.int64(self.t),
+        }
+        whole |= dict(zip(slots(self._rule.optimizer), self._state, strict=True))
+        if self._average is not None:
+            whole["average"] = self._average
+        return {name: np.array(array) for name, array in whole.items()}
+
+    @classmethod
+    def restore(cls, rule: Rule, arrays: Mapping[str, Any], start: int) -> Self:
+        """The shard that `arrays` told, bit for bit: its future is the same."""
+        refuse_rule(rule)
+        expected = {"theta", "scale", "t", *slots(rule.optimizer)}
+        expected |= set() if rule.decay is None else {"average"}
+        if set(arrays) != expected:
+            raise ValueError(
+                f"arrays must be {sorted(expected)} for {rule.optimizer}, got {sorted(arrays)}. "
+                "Restore with the rule that they were written under."
+            )
+        theta = arrays["theta"]
+        for name in expected - {"scale", "t"}:
+            array = arrays[name]
+            if (array.dtype, array.shape) != (theta.dtype, theta.shape) or array.dtype not in TYPES:
+                raise ValueError(
+                    f"{name} must be {theta.dtype} of shape {theta.shape}, as theta is, got "
+                    f"{array.dtype} of shape {array.shape}. Restore what `arrays` gave."
+                )
+        return cls(
+            rule, start, {name: np.array(array, order="C") for name, array in arrays.items()}
+        )
