@@ -54,9 +54,7 @@ class Coordinator:
         self.stored: int | None = None  # the last term in storage; None: not read yet
         self.latest: dict[str, Any] | None = None  # manifest of the last whole snapshot
         self.roster = Roster(settings)
-        self.ledger = Ledger(
-            settings.n_blocks, settings.epochs, settings.seed, settings.shuffle
-        )
+        self.ledger = Ledger(settings.n_blocks, settings.epochs, settings.seed, settings.shuffle)
         self.stamp: m.Stamp = (0, 0)
         self.log: dict[int, m.Entry] = {}  # commits since the last snapshot
         self.gradients: dict[m.LeaseId, Gradient] = {}
@@ -239,10 +237,16 @@ class Coordinator:
         if self.phase not in (INSTALLING, RUNNING):
             return []
         stands = member.whole and member.term == self.term and not member.full
-        if stands and (member.stamp[1] in self.log or member.stamp == self.stamp or self.at_base(member)):
+        if stands and (
+            member.stamp[1] in self.log or member.stamp == self.stamp or self.at_base(member)
+        ):
             member.full = True
         if self.phase == INSTALLING:
-            if self.roster.hopeless(member.group, self.term) and self.goal and self.goal.entries is not None:
+            if (
+                self.roster.hopeless(member.group, self.term)
+                and self.goal
+                and self.goal.entries is not None
+            ):
                 return self.begin_term(self.term + 1, now, f"{name} has lost its parameters")
             return self.run(now) if self.roster.serving() else []
         if member.full and not member.whole:
@@ -549,9 +553,7 @@ class Coordinator:
         assert pending is not None
         pending.asked, pending.tries = now, pending.tries + 1
         if not pending.missing:
-            save = m.Save(
-                self.term, manifest_key(pending.key), pending.manifest, m.COORDINATOR
-            )
+            save = m.Save(self.term, manifest_key(pending.key), pending.manifest, m.COORDINATOR)
             return [m.Send(m.STORAGE, save)]
         sends = []
         for g in sorted(pending.missing):

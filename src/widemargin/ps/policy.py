@@ -53,9 +53,7 @@ def needed(backup: int, at_work: int, left: int) -> int:
     return max(1, min(at_work - backup, left))
 
 
-def ready(
-    policy: Policy, work: Mapping[LeaseId, Work], n: int, last: str
-) -> list[LeaseId]:
+def ready(policy: Policy, work: Mapping[LeaseId, Work], n: int, last: str) -> list[LeaseId]:
     """The leases that make the next commit; empty: wait. `last` worker had the last turn."""
     whole = first_to_arrive(work)
     match policy:

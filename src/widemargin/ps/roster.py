@@ -82,7 +82,9 @@ class Roster:
 
     def hopeless(self, g: int, term: int) -> bool:
         """Do all members of a group that live stand in this term with nothing?"""
-        alive = [self.members[name] for name in self.settings.groups[g] if self.members[name].present]
+        alive = [
+            self.members[name] for name in self.settings.groups[g] if self.members[name].present
+        ]
         return all(member.term == term and not member.whole for member in alive)
 
     def required(self) -> list[str]:

@@ -111,9 +111,7 @@ class Worker:
         values = tuple(part.values for part in parts)
         self.params = {}
         sends = [
-            m.Send(
-                m.LOCAL, m.Compute(lease.lease, lease.block, self.version, values, self.keys)
-            )
+            m.Send(m.LOCAL, m.Compute(lease.lease, lease.block, self.version, values, self.keys))
         ]
         if lease.ahead is not None:
             sends.append(m.Send(m.LOCAL, m.Prefetch(lease.ahead)))
