@@ -38,7 +38,7 @@ class Trouble(NamedTuple):
 
 
 class Host:
-    """Ray calls `deliver`, which never waits. A stopped or restarted process tells by its `life`."""
+    """Ray calls `deliver`, which never waits. Each process that carries the role has its `life`."""
 
     def __init__(self, name: str, role: str) -> None:
         self.name, self.role_name = name, role

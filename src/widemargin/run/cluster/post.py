@@ -25,7 +25,7 @@ class Parcel(NamedTuple):
     """Stands in a message for a payload that comes beside it."""
 
     field: str
-    index: int
+    place: int
     message: Any
 
 
@@ -140,5 +140,5 @@ def size(payload: Any) -> int:
 def opened(message: Any, parcels: tuple[Any, ...]) -> Any:
     """The message, its payload back in place."""
     if isinstance(message, Parcel):
-        return message.message._replace(**{message.field: parcels[message.index]})
+        return message.message._replace(**{message.field: parcels[message.place]})
     return message
