@@ -94,7 +94,9 @@ def test_with_snapshots_only(three_nodes, slowly, record_property):
         slowly.unlink()
         outcome = run.result(60)
     check(outcome, job)
-    assert any(e.kind == "reign" and e.what["rollback"] and e.what["term"] > 1 for e in outcome.events)
+    assert any(
+        e.kind == "reign" and e.what["rollback"] and e.what["term"] > 1 for e in outcome.events
+    )
 
 
 def test_a_stopped_worker_and_a_cut_link(three_nodes, slowly):

@@ -8,7 +8,7 @@ from widemargin.cluster import Async, Cluster, RoundRobin, Sync
 from widemargin.errors import ClusterError
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("three_nodes")]
-JOB, EPOCHS = Squares(), 5
+JOB, EPOCHS = Squares(), 20
 
 
 def exact(outcome, job=JOB, epochs=EPOCHS):

@@ -25,6 +25,7 @@ from widemargin.ps import messages as m
 from widemargin.ps.archive import manifest_key, snapshot_key, stamp_of
 from widemargin.ps.shard import part_key
 
+PART = ".safetensors"
 OLD_DRAFT_S = 600.0  # a draft untouched for so long is of a process that died
 
 
@@ -55,7 +56,7 @@ class Folder:
     def file(self, key: str) -> Path:
         if "/" not in key:
             return self.path / key
-        name = key if key.endswith("/manifest") else f"{key}.safetensors"
+        name = key if key.endswith("/manifest") else f"{key}{PART}"
         return self.path / "snapshots" / name
 
     def read(self, key: str) -> Any:
@@ -67,14 +68,14 @@ class Folder:
             data = file.read_bytes()
         except FileNotFoundError:
             return None
-        return load(data) if file.suffix else json.loads(data)
+        return load(data) if file.suffix == PART else json.loads(data)
 
     def write(self, key: str, value: Any) -> None:
         from safetensors.numpy import save
 
         file = self.file(key)
         file.parent.mkdir(parents=True, exist_ok=True)
-        replace(file, save(value) if file.suffix else json.dumps(value).encode())
+        replace(file, save(value) if file.suffix == PART else json.dumps(value).encode())
         if key.endswith("/manifest"):
             replace(self.file("latest"), json.dumps(value).encode())
 
