@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from widemargin.ps.messages import LeaseId, Stamp, View
+from widemargin.ps.messages import Stamp, View
 from widemargin.ps.settings import Settings
 
 WINDOW = 10  # durations of a worker that are remembered
@@ -18,14 +18,15 @@ class Member:
 
     group: int
     life: int = -1
-    count: int = 0  # of its newest word in this life
+    sequence: int = 0  # of its newest word in this life
     seen: float = -1e9
     term: int = 0
     whole: bool = False
     stamp: Stamp = (0, 0)
     full: bool = False
     present: bool = False
-    sent: float = -1e9  # when commits or a copy were last sent to it again
+    copied: float = -1e9  # when a copy was last asked for it
+    behind: float | None = None  # since when it lacks the commit that comes next
 
 
 @dataclass
@@ -35,7 +36,6 @@ class Hand:
     life: int
     seen: float
     waiting: bool = False
-    newest: LeaseId | None = None  # the newest lease it has seen
     busy: float | None = None
     stalled: bool = False
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -59,9 +59,6 @@ class Roster:
             name: Member(g) for g, names in enumerate(settings.groups) for name in names
         }
         self.hands: dict[str, Hand] = {}
-
-    def group(self, g: int) -> list[str]:
-        return list(self.settings.groups[g])
 
     def full(self, g: int) -> list[str]:
         return [name for name in self.settings.groups[g] if self.members[name].full]

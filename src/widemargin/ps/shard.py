@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from widemargin.ps import messages as m
+from widemargin.ps.keys import part_key
 from widemargin.ps.settings import Settings, group_of
 
 S = TypeVar("S", bound="Store")
@@ -200,6 +201,8 @@ class Shard:
         install = self.loading
         if install is None or loaded.key != part_key(install.key, self.group):
             return []
+        if loaded.value is None:  # outdated meanwhile: a newer term will say what to load
+            return []
         self.loading = None
         self.store = self.restore(loaded.value)
         self.stamp = self.base = install.stamp
@@ -249,11 +252,6 @@ class Shard:
             saving.term, part_key(saving.key, self.group), self.store.arrays(), m.COORDINATOR
         )
         return [m.Send(m.STORAGE, save)]
-
-
-def part_key(key: str | None, group: int) -> str:
-    """Where a snapshot keeps the group's part."""
-    return f"{key}/shard-{group}"
 
 
 HANDLERS: dict[type[Any], Callable[[Shard, Any, float], list[m.Send]]] = {

@@ -7,11 +7,12 @@ import itertools
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from widemargin.ps import messages as m
-from widemargin.ps.archive import stamp_of
 from widemargin.ps.coordinator import Coordinator
+from widemargin.ps.keys import stamp_of
 from widemargin.ps.settings import Settings
 from widemargin.ps.shard import Shard
 from widemargin.ps.worker import Worker
@@ -90,10 +91,10 @@ class Simulation:
         self.processes: dict[str, Process] = {}
         for names in settings.groups:
             for name in names:
-                self.add(name, lambda life, name=name: Shard(settings, name, life, restore))
+                self.add(name, partial(Shard, settings, name, restore=restore))
         self.add(m.COORDINATOR, lambda life: Coordinator(settings))
         for name in workers:
-            self.add(name, lambda life, name=name: Worker(settings, name, life))
+            self.add(name, partial(Worker, settings, name))
 
     # processes
 
@@ -171,7 +172,7 @@ class Simulation:
 
     def store(self, message: Any) -> None:
         for answer in self.storage.on(message):
-            self.at(self.delay(), lambda a=answer: self.receive(a.to, None, a.message))
+            self.at(self.delay(), partial(self.receive, answer.to, None, answer.message))
 
     def post(self, source: str, to: str, message: Any) -> None:
         draw, net = self.rng.random(), self.net

@@ -89,7 +89,7 @@ class Host:
         settings = plan.settings
         self.plan, self.herald = plan, Herald(self.name, self.role_name, self.life)
         self.later: dict[str, tuple[int, m.Save]] = {}  # what waits for events to be told
-        self.storing = Storing(Folder(plan.folder), self.inbox.put)
+        self.storing = Storing(Folder(plan.folder, len(plan.parts)), self.inbox.put)
         self.role, self.computing = self.make(plan)
         self.door = Door(self.name, self.role_name, self.life, self.inbox.put) if wanted() else None
         clock, due, look, taken = Clock(4 * settings.tick_s), 0.0, 0.0, 0
@@ -211,11 +211,11 @@ class Host:
 
 def taken_over(role: Coordinator) -> Iterator[dict[str, Any]]:
     """The commits between the last snapshot and the state that a term begins from."""
-    assert role.latest is not None
-    after: m.Stamp = tuple(role.latest["stamp"])
-    for entry in (role.log[version] for version in sorted(role.log)):
+    books = role.books
+    after = books.base
+    for entry in (books.log[version] for version in sorted(books.log)):
         stamp = (entry.term, entry.version)
-        told = {"term": role.term, "stamp": stamp, "after": after, "parts": entry.parts}
+        told = {"term": books.term, "stamp": stamp, "after": after, "parts": entry.parts}
         yield {**told, "void": (), "late": 0}
         after = stamp
 
@@ -253,6 +253,6 @@ class Storing:
                 for answer in self.folder.on(message):
                     self.tell(answer)
                 self.failing_since = None
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError) as error:  # ValueError: what is there is damaged
                 self.failing_since = self.failing_since or time.monotonic()
                 self.tell(Trouble(f"{type(error).__name__}: {error}"))
