@@ -140,7 +140,7 @@ class Observer:
         return since
 
     def leave(self) -> None:
-        """Nobody has asked for the end for long: leave nothing behind but a folder that was given."""
+        """Nobody has asked for the end for long: leave only a given folder."""
         quiet = time.monotonic() - self.asked
         if self.tally.phase == "ended" and quiet > self.plan.linger_s:
             if self.plan.spare:
