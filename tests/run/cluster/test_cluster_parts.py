@@ -83,8 +83,11 @@ def test_the_folder_keeps_whole_snapshots_and_prunes_old_ones(begun):
 
 
 def test_the_folder_refuses_older_terms(begun):
-    assert begun.on(m.Save(4, "term", 4, "coordinator")) == [m.Send("coordinator", m.Saved("term"))]
-    assert saved(begun, 3, 7) == []
+    kept = m.Send("coordinator", m.Saved("term", 4))
+    told = m.Send("coordinator", m.Loaded("term", 4))
+    assert begun.on(m.Save(4, "term", 4, "coordinator")) == [kept]
+    assert begun.on(m.Save(4, "term", 4, "coordinator")) == [told], "no two share a term"
+    assert all(answer == told for answer in saved(begun, 3, 7))
     assert begun.newest()[0]["stamp"] == [0, 0]
     assert begun.on(m.Load("term", "coordinator"))[0].message.value == 4
 

@@ -6,7 +6,7 @@
     snapshots/120-3/    of version 120, in term 3 (see `ps.snapshot`)
 
 Every file appears whole or not at all. No file is locked, so that a process that is stopped holds
-up nobody: who writes for an older term than `term` names is refused.
+up nobody: who writes for an older term than `term` names, or begins one that was begun, is told so.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ class Folder:
     def on(self, message: Any) -> list[m.Send]:
         match message:
             case m.Save(term, key, value, tell):
-                if term < self.term():
-                    return []
+                reigns = self.term()
+                if term < reigns or (key == "term" and term == reigns):
+                    return [m.Send(m.COORDINATOR, m.Loaded("term", reigns))]
                 self.save(key, value)
-                return [m.Send(tell, m.Saved(key))]
+                return [m.Send(tell, m.Saved(key, term))]
             case m.Load(key, tell):
                 return [m.Send(tell, m.Loaded(key, self.load(key)))]
             case m.Outdate():
