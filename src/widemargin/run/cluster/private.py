@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import shutil
@@ -83,6 +84,8 @@ def begin(actors: int, room: int) -> Connection:
     import ray
 
     folder = tempfile.mkdtemp(prefix="wm-", dir=short_place())
+    # Ray makes its folder again while this process ends; what is registered first runs last
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [sys.executable, "-S", watchdog.__file__, str(os.getpid()), folder]
     keeper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     connection = Connection(True, keeper, os.path.join(folder, "run"))
