@@ -3,6 +3,7 @@
 WidemarginError
 ├── InputError        bad data: file, line, column, found, remedy (also a ValueError)
 ├── ModelFileError    a model file that is damaged, foreign or too new (also a ValueError)
+├── ClusterError      a run on a cluster that cannot begin or cannot go on: party, step, deadline
 └── Diverged          the weights left the finite numbers (also an ArithmeticError, and a
                       ValueError, which is what scikit-learn raises then)
 """
@@ -25,6 +26,10 @@ class InputError(WidemarginError, ValueError):
 
 class ModelFileError(WidemarginError, ValueError):
     """A model file that is damaged, written by another program, or by a newer version."""
+
+
+class ClusterError(WidemarginError, RuntimeError):
+    """A run on a cluster that cannot begin or go on: who, at which step, after which deadline."""
 
 
 class Diverged(WidemarginError, ArithmeticError, ValueError):
