@@ -14,7 +14,7 @@ from widemargin.run.fit import fit_dual
 from widemargin.run.shared_linear import LinearJob
 from widemargin.schedules import Optimal
 
-N, D, LAM = 3000, 500, 1e-3
+N, D, LAM = 3000, 500, 1e-2
 
 
 @cache
@@ -51,6 +51,7 @@ def job(folder, some, **changes):
         kept.weights,
         lam=LAM,
         schedule=Optimal(16.0, LAM),
+        intercept_share=0.01,
         block_size=64,
         dtype=str(some.rows.values.dtype),
     )

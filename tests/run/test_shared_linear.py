@@ -85,8 +85,9 @@ def dense(some):
 def test_two_workers_reach_the_optimum(policy, tmp_path):
     dual, objective = optimum()
     work = job(tmp_path, samples())
-    work = averaging(job_of(work.store, work.loss, LAM), 30)
-    learned = follow(Virtual(2, 2, policy), work, 30, seed=0)
+    engine = Virtual(2, 2, policy)
+    work = averaging(job_of(work.store, work.loss, LAM), 30, engine)
+    learned = follow(engine, work, 30, seed=0)
     f = float(primal(objective, samples(), learned.W, learned.b)[0])
     assert dual <= f <= 1.001 * dual
     assert [row["epoch"] for row in learned.history] == list(range(1, 31))
@@ -131,7 +132,7 @@ def test_other_losses_optimizers_and_no_penalty_run(tmp_path):
     assert made.parameters.shape == (D, 3)
     W, b = weights_of(work, made.parameters)
     scores = dense(samples(3)) @ W + b
-    assert np.mean(scores.argmax(axis=1) == samples(3).codes) > 0.8 > 1 / 3
+    assert np.mean(scores.argmax(axis=1) == samples(3).codes) > 0.7  # 1 / 3 by chance
     assert np.array_equal(b, np.zeros(3))
 
 
@@ -168,5 +169,6 @@ def test_the_plan_of_a_job(tmp_path):
     work = job(tmp_path, samples())
     assert [block_size_of(n) for n in (1, 100, 6400, 10**7)] == [1, 1, 100, 4096]
     assert touches_few(work._replace(block_size=4)) and not touches_few(work._replace(block_size=N))
-    assert averaging(work, 10).decay == pytest.approx(1.0 - 4.0 / 470)
+    assert averaging(work, 10, Virtual(2, 2, Async())).decay == pytest.approx(1.0 - 10.0 / 470)
+    assert averaging(work, 10, Virtual(2)).decay == pytest.approx(1.0 - 10.0 / 235)
     assert stored(work).rows.n_features == D

@@ -73,7 +73,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     `engine`, where `fit` takes its steps: None, this process; a `widemargin.cluster.Cluster`, its
     workers and servers. Then a step is of a block of `batch_size` rows (1: as many as suit the
     data), w is held in the precision of the data, `max_iter` epochs are run, at most 20 unless
-    tol=None, `average` is a decayed average over about the last quarter of the steps, and the
+    tol=None, `average` is a decayed average over about the last tenth of the steps, and the
     objective of all epochs but the last is NaN in `history_`.
     `probability`, whether `fit` also fits Platt's sigmoids (`sigmoids_`) to scores that it
     cross-validates on 5 folds, which gives `predict_proba` for every loss.

@@ -20,7 +20,7 @@ from widemargin.estimators.online import (
 from widemargin.estimators.online_data import ALL_OF_Y, checked_samples
 from widemargin.run.shared_fit import Learned, averaging, follow, job_of
 from widemargin.schedules import Schedule
-from widemargin.solvers.steps import State, intercept_decay
+from widemargin.solvers.steps import State
 from widemargin.threads import threads_of
 
 EPOCHS = 20  # at most, unless tol=None
@@ -98,7 +98,6 @@ def learn_on_engine(
         class_weight=samples.factor[:, 0] if K == 1 else samples.factor[1],
         weights=kept.weights,
         fit_intercept=est.fit_intercept,
-        intercept_share=intercept_decay(samples.rows),
         block_size=None if est.batch_size == 1 else int(est.batch_size),
         penalty=objective.penalty,
         seed=seed,
@@ -106,5 +105,5 @@ def learn_on_engine(
     est.eta0_ = float(job.schedule.eta0)
     epochs = est.max_iter if est.tol is None else min(est.max_iter, EPOCHS)
     if est.average:
-        job = averaging(job, epochs)
+        job = averaging(job, epochs, est.engine)
     return follow(est.engine, job, epochs, seed=seed, shuffle=est.shuffle)

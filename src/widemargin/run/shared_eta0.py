@@ -13,7 +13,7 @@ from widemargin.errors import Diverged
 from widemargin.objective import Objective, primal
 from widemargin.penalties import L2, NoPenalty
 from widemargin.ps.parameters import Parameters, Update
-from widemargin.run.shared_linear import LinearJob, stored
+from widemargin.run.shared_linear import LinearJob, stepping, stored
 from widemargin.solvers.eta0 import downhill, picked, typical_rate
 from widemargin.solvers.shared_minibatch import propose
 
@@ -37,11 +37,9 @@ def shared_eta0(job: LinearJob, seed: int) -> float:
     top = 0.5 / job.lam if job.lam > 0.0 else math.inf
 
     def after(eta0: float) -> float:
-        tried = job._replace(
-            schedule=job.schedule._replace(eta0=eta0), n_features=n_features(samples.rows)
-        )
+        tried = job._replace(n_features=n_features(samples.rows))
         try:
-            theta = walk(tried, batches)
+            theta = walk(stepping(tried, eta0), batches)
         except Diverged:
             return math.inf
         return value(objective, samples, theta)

@@ -15,10 +15,11 @@ from widemargin.objective import Objective, lam_of
 from widemargin.penalties import L2, NoPenalty
 from widemargin.ps.job import Job
 from widemargin.ps.messages import Event
+from widemargin.ps.policy import Sync
 from widemargin.run.evaluation import Evaluation
 from widemargin.run.fit import Fitted, Progress, Row, history_row
 from widemargin.run.shared_eta0 import shared_eta0
-from widemargin.run.shared_linear import LinearJob, rows_between, stored
+from widemargin.run.shared_linear import LinearJob, rows_between, stepping, stored
 from widemargin.schedules import Optimal, Schedule
 from widemargin.solvers.shared_minibatch import batch_of
 
@@ -26,7 +27,7 @@ LARGEST_BLOCK = 4096  # samples: a step costs milliseconds, so that its gradient
 FEWEST_BLOCKS = 64  # of an epoch, so that there are steps enough
 MANY = 0.6  # of all keys: who touches more pulls and pushes all of them, in fewer bytes
 POLL_S = 0.1
-RECENT = 0.25  # of all steps: what the decayed average looks back on
+RECENT = 0.1  # of all commits: what the decayed average looks back on
 
 
 class Outcome(Protocol):
@@ -85,7 +86,6 @@ def job_of(
     class_weight: Array | None = None,
     weights: str | None = None,
     fit_intercept: bool = True,
-    intercept_share: float = 0.01,
     block_size: int | None = None,
     penalty: Any = None,
     seed: int = 0,
@@ -104,15 +104,13 @@ def job_of(
         0.0 if isinstance(penalty, NoPenalty) else lam,
         Optimal(1.0, lam) if schedule is None else schedule,
         fit_intercept=fit_intercept,
-        intercept_share=intercept_share,
         block_size=block_size_of(n) if block_size is None else block_size,
         dtype=str(store.rows.values.dtype),
         digest=str(store.meta.get("digest")),
     )
     job = job._replace(sparse=touches_few(job))
-    if schedule is not None:
-        return job
-    return job._replace(schedule=Optimal(shared_eta0(job, seed), lam))
+    eta0 = shared_eta0(job, seed) if schedule is None else schedule.eta0
+    return stepping(job, eta0)
 
 
 def touches_few(job: LinearJob) -> bool:
@@ -122,9 +120,13 @@ def touches_few(job: LinearJob) -> bool:
     return keys is not None and len(keys) <= MANY * job.n_features
 
 
-def averaging(job: LinearJob, epochs: int, at_once: int = 1) -> LinearJob:
-    """The job with a decayed average over about the last quarter of its commits."""
-    commits = max(1, epochs * job.n_blocks // at_once)
+def averaging(job: LinearJob, epochs: int, engine: Any) -> LinearJob:
+    """The job with a decayed average over about the last tenth of its commits.
+
+    Under `Sync` as many gradients make a commit as the engine has workers.
+    """
+    synchronous = isinstance(getattr(engine, "policy", None), Sync)
+    commits = max(1, epochs * job.n_blocks // (engine.workers if synchronous else 1))
     return job._replace(decay=max(0.0, 1.0 - 1.0 / max(1.0, RECENT * commits)))
 
 

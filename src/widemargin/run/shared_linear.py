@@ -25,6 +25,7 @@ from widemargin.ps.parameters import Rule, Update
 from widemargin.schedules import Optimal, Schedule
 from widemargin.solvers.shared_minibatch import Batch, batch_of, propose
 
+INTERCEPT_RATE = 4.0  # at most: the mean of the losses bends by 1 along b, however many keys share w
 KEPT = 3  # batches that a worker holds: the one at hand, the next, and one that was taken away
 
 
@@ -50,7 +51,7 @@ class LinearJob(NamedTuple):
     optimizer: Optimizer = Sgd()
     decay: float | None = None  # α of the average θ̄; None: none is kept
     fit_intercept: bool = True
-    intercept_share: float = 0.01  # of the learning rate
+    intercept_share: float = 1.0  # of the learning rate
     block_size: int = 4096
     dtype: str = "float32"  # of θ, on the servers and on the wire
     sparse: bool = True  # pull and push what a block touches; else all keys
@@ -93,6 +94,16 @@ class LinearJob(NamedTuple):
 
     def open(self) -> LinearTask:
         return LinearTask(self, stored(self))
+
+
+def stepping(job: LinearJob, eta0: float) -> LinearJob:
+    """The job with this first rate, of which the intercept gets INTERCEPT_RATE at most.
+
+    Features are many and rare, so that a mean over a batch bears a rate of hundreds; the intercept
+    is in every row. A hundredth of η, which steps of one sample leave it, is too much or too little.
+    """
+    share = min(1.0, INTERCEPT_RATE / eta0)
+    return job._replace(schedule=job.schedule._replace(eta0=eta0), intercept_share=share)
 
 
 def stored(job: LinearJob) -> Samples:
