@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from widemargin.ps import messages as m
-from widemargin.ps.archive import manifest_key, snapshot_key, stamp_of
-from widemargin.ps.shard import part_key
+from widemargin.ps.keys import manifest_key, part_key, snapshot_key, stamp_of
 
 OLD_DRAFT_S = 600.0  # a draft untouched for so long is of a process that died
 
