@@ -29,7 +29,9 @@ def samples(classes=2, dtype="float32", weighted=False):
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     indices = np.concatenate(rows).astype(np.uint32)
     truth = rng.normal(size=(D, classes))
-    scores = np.stack([v @ truth[j] for v, j in zip(np.split(values, indptr[1:-1]), rows)])
+    scores = np.stack(
+        [v @ truth[j] for v, j in zip(np.split(values, indptr[1:-1]), rows, strict=True)]
+    )
     codes = scores.argmax(axis=1)
     wrong = rng.random(N) < 0.05
     codes[wrong] = rng.integers(classes, size=int(wrong.sum()))

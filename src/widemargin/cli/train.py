@@ -35,6 +35,8 @@ from widemargin.run.solve import (
 )
 from widemargin.threads import cores
 
+BATCH = 32  # samples a step of minibatch
+
 
 class Training(NamedTuple):
     """What the user asked for."""
@@ -48,7 +50,7 @@ class Training(NamedTuple):
     solver: str = "auto"
     epochs: int | None = None
     tol: float | None = None
-    batch_size: int = 32
+    batch_size: int | None = None  # None: BATCH, or as suits the workers
     n_jobs: int | None = None
     scheme: str | None = None
     seed: int = 0
@@ -63,6 +65,7 @@ class Training(NamedTuple):
     test_share: float | None = None
     reading: Mapping[str, Any] | None = None  # options for text and tables, by name
     proba: bool = False
+    cluster: Mapping[str, Any] | None = None  # where, by name; None: this process
 
 
 class Timed(NamedTuple):
@@ -77,6 +80,10 @@ def train(asked: Training) -> int:
     solver = joint_solver(asked.solver, loss) if joint else solver_for(asked.solver, loss)
     refuse_scheme(asked.scheme, solver)
     check(asked)
+    if asked.cluster is not None:
+        from widemargin.cli.train_cluster import train_cluster
+
+        return train_cluster(asked, loss)
     if asked.max_memory is not None:
         from widemargin.cli.train_bounded import train_bounded
 
@@ -89,7 +96,7 @@ def train(asked: Training) -> int:
     n = data.n_samples
     C = 1.0 / (asked.alpha * n) if asked.alpha is not None else asked.C or 1.0
     objective = make_objective(solver, loss, C, fit_intercept=asked.intercept)
-    plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads, asked.scheme)
+    plan = Plan(asked.tol, asked.epochs, asked.batch_size or BATCH, threads, asked.scheme)
     watch = Epochs(n, asked.epochs or SOLVERS[solver].epochs, asked.tol or SOLVERS[solver].tol)
     with Live(watch.told):
         rng = np.random.default_rng(asked.seed)

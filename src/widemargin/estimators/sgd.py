@@ -255,9 +255,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         return tags
 
 
-def check_parameters(
-    est: SGDClassifier, coef_init: Any = None, intercept_init: Any = None
-) -> None:
+def check_parameters(est: SGDClassifier, coef_init: Any = None, intercept_init: Any = None) -> None:
     """Refuse what does not go together, before any work."""
     if est.engine is not None:
         from widemargin.estimators.sgd_engine import refuse_with_engine

@@ -49,9 +49,7 @@ def refuse_with_engine(est: Any, coef_init: Any, intercept_init: Any) -> None:
         )
 
 
-def fit_on_engine(
-    est: Any, schedule_of: Any, X: Any, y: Any, sample_weight: Any
-) -> Any:
+def fit_on_engine(est: Any, schedule_of: Any, X: Any, y: Any, sample_weight: Any) -> Any:
     """The body of `fit` with an engine; schedule_of(est, eta0) gives the schedule."""
     from widemargin.data.store_of_samples import kept_store
 
@@ -82,9 +80,7 @@ def objective_of(est: Any, n: int) -> Any:
     )
 
 
-def learn_on_engine(
-    est: Any, schedule_of: Any, samples: Samples, kept: Any, seed: int
-) -> Learned:
+def learn_on_engine(est: Any, schedule_of: Any, samples: Samples, kept: Any, seed: int) -> Learned:
     """The run, and eta0_."""
     objective = objective_of(est, len(samples.codes))
     found = est.learning_rate == "optimal"

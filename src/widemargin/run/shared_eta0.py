@@ -69,7 +69,7 @@ def value(objective: Objective, samples: Samples, theta: Any) -> float:
 
 
 def subsample(samples: Samples, rng: np.random.Generator) -> Samples:
-    """TRIAL_ROWS samples at most, in stretches as they lie in the store, columns they lack left out."""
+    """TRIAL_ROWS samples at most, in stretches of the store, without columns that they lack."""
     n = len(samples.codes)
     starts = rng.permutation(-(-n // TRIAL_BATCH))[: TRIAL_ROWS // TRIAL_BATCH] * TRIAL_BATCH
     spans = [np.arange(a, min(a + TRIAL_BATCH, n)) for a in starts]

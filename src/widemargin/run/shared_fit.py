@@ -8,11 +8,10 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from widemargin.data.rows import Array, Sparse
+from widemargin.data.rows import Array
 from widemargin.data.store import open_store
 from widemargin.losses import Loss
-from widemargin.objective import Objective, lam_of
-from widemargin.penalties import L2, NoPenalty
+from widemargin.penalties import NoPenalty
 from widemargin.ps.job import Job
 from widemargin.ps.messages import Event
 from widemargin.ps.policy import Sync
@@ -26,6 +25,7 @@ from widemargin.solvers.shared_minibatch import batch_of
 LARGEST_BLOCK = 4096  # samples: a step costs milliseconds, so that its gradient may cost one
 FEWEST_BLOCKS = 64  # of an epoch, so that there are steps enough
 MANY = 0.6  # of all keys: who touches more pulls and pushes all of them, in fewer bytes
+EPOCHS = 5  # where the user names none: a few hundred steps on a large corpus
 POLL_S = 0.1
 RECENT = 0.1  # of all commits: what the decayed average looks back on
 
@@ -191,8 +191,3 @@ def certified_end(
         seen.scores,
         seen.errors,
     )
-
-
-def lam_in(objective: Objective, n: int) -> float:
-    """λ of the mean loss: 0 where there is no penalty, so that the job does not shrink."""
-    return lam_of(objective, n) if isinstance(objective.penalty, L2) else 0.0

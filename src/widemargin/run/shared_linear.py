@@ -25,7 +25,7 @@ from widemargin.ps.parameters import Rule, Update
 from widemargin.schedules import Optimal, Schedule
 from widemargin.solvers.shared_minibatch import Batch, batch_of, propose
 
-INTERCEPT_RATE = 4.0  # at most: the mean of the losses bends by 1 along b, however many keys share w
+INTERCEPT_RATE = 4.0  # at most: a mean of losses bends as much along b as one loss does
 KEPT = 3  # batches that a worker holds: the one at hand, the next, and one that was taken away
 
 
@@ -100,7 +100,7 @@ def stepping(job: LinearJob, eta0: float) -> LinearJob:
     """The job with this first rate, of which the intercept gets INTERCEPT_RATE at most.
 
     Features are many and rare, so that a mean over a batch bears a rate of hundreds; the intercept
-    is in every row. A hundredth of η, which steps of one sample leave it, is too much or too little.
+    is in every row. Steps of one sample leave it η / 100, which here is too much or too little.
     """
     share = min(1.0, INTERCEPT_RATE / eta0)
     return job._replace(schedule=job.schedule._replace(eta0=eta0), intercept_share=share)

@@ -1,7 +1,7 @@
 """Mini-batch gradient descent in two halves, for weights that a parameter server keeps.
 
-    propose   g = (1/m) Σ_{i ∈ B} sᵢ ℓ′(wᵀxᵢ + b; yᵢ) xᵢ         a worker, of the keys that B touches
-    apply     w ← (1 − ηₜ λ) w − ηₜ g                             the server: `ps/parameters.py`
+    propose   g = (1/m) Σ_{i ∈ B} sᵢ ℓ′(wᵀxᵢ + b; yᵢ) xᵢ     a worker, of the keys that B touches
+    apply     w ← (1 − ηₜ λ) w − ηₜ g                         the server: `ps/parameters.py`
 
 `minibatch.py` takes the same step fused: it adds row after row to the weights, so that it never
 holds a gradient, and rounds after each row. What goes over a wire is a gradient, added up in
@@ -116,7 +116,7 @@ def add_gradient(
 def propose(
     loss: Loss, schedule: Schedule, samples: Samples, theta: Array, *, intercept: bool
 ) -> Array:
-    """The gradient of the mean loss at theta, (d, K) or with a last row, the intercept's, (d + 1, K).
+    """The gradient of the mean loss at theta, (d, K), or (d + 1, K) with a row for the intercept.
 
     In the shape and type of theta. The schedule matters to passive-aggressive steps alone, whose
     length depends on the sample.
