@@ -80,14 +80,8 @@ def train(asked: Training) -> int:
     solver = joint_solver(asked.solver, loss) if joint else solver_for(asked.solver, loss)
     refuse_scheme(asked.scheme, solver)
     check(asked)
-    if asked.cluster is not None:
-        from widemargin.cli.train_cluster import train_cluster
-
-        return train_cluster(asked, loss)
-    if asked.max_memory is not None:
-        from widemargin.cli.train_bounded import train_bounded
-
-        return train_bounded(asked, solver, loss)
+    if asked.cluster is not None or asked.max_memory is not None:
+        return from_a_store(asked, solver, loss)
     threads = asked.n_jobs or cores()
     began = time.perf_counter()
     data, test = load(_loading(asked, threads))
@@ -116,6 +110,17 @@ def train(asked: Training) -> int:
     report["seconds"] = {**times._asdict(), "total": since_start()}
     put_json(report) if asked.json else show(report, asked.model, asked.report)
     return verdict(fitted.solved, report)
+
+
+def from_a_store(asked: Training, solver: str, loss: str) -> int:
+    """What `train` does where no process holds all rows; the exit code."""
+    if asked.cluster is not None:
+        from widemargin.cli.train_cluster import train_cluster
+
+        return train_cluster(asked, loss)
+    from widemargin.cli.train_bounded import train_bounded
+
+    return train_bounded(asked, solver, loss)
 
 
 def check(asked: Training) -> None:

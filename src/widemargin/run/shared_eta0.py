@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,19 @@ from widemargin.objective import Objective, primal
 from widemargin.penalties import L2, NoPenalty
 from widemargin.ps.parameters import Parameters, Update
 from widemargin.run.shared_linear import LinearJob, stepping, stored
-from widemargin.solvers.eta0 import downhill, picked, typical_rate
+from widemargin.solvers.eta0 import MOST_TRIALS, downhill, picked, typical_rate
 from widemargin.solvers.shared_minibatch import propose
 
 TRIAL_ROWS, TRIAL_STEPS, TRIAL_BATCH = 8192, 100, 512
 START = 32.0  # times 1 / mean ‖x‖²: where the search starts, nearer to what a mean bears
 
 
-def shared_eta0(job: LinearJob, seed: int) -> float:
+def shared_eta0(job: LinearJob, longest: float, seed: int) -> float:
     """The η₀ whose TRIAL_STEPS mini-batch steps on a subsample end lowest, on a grid of factor 2.
 
     As `solvers.eta0.trial_eta0`, which steps sample by sample: a mean over many samples bears, and
     in few steps needs, a rate many times larger. The subsample is TRIAL_ROWS rows of the store in
-    stretches of TRIAL_BATCH, or all rows where there are fewer.
+    stretches of TRIAL_BATCH, or all rows where there are fewer. `longest` is for `stepping`.
     """
     samples = subsample(stored(job), np.random.default_rng(seed))
     n = n_rows(samples.rows)
@@ -39,12 +40,22 @@ def shared_eta0(job: LinearJob, seed: int) -> float:
     def after(eta0: float) -> float:
         tried = job._replace(n_features=n_features(samples.rows))
         try:
-            theta = walk(stepping(tried, eta0), batches)
+            theta = walk(stepping(tried, eta0, longest), batches)
         except Diverged:
             return math.inf
         return value(objective, samples, theta)
 
-    return downhill(after, min(START * typical_rate(samples.rows), top), top)
+    start = min(START * typical_rate(samples.rows), top)
+    return downhill(after, bearable(after, start), top)
+
+
+def bearable(after: Callable[[float], float], eta: float) -> float:
+    """The first of η, η / 16, … whose trial stays finite: downhill there is a way from it."""
+    for _ in range(MOST_TRIALS):
+        if math.isfinite(after(eta)):
+            break
+        eta /= 16.0
+    return eta
 
 
 def walk(job: LinearJob, batches: list[Samples]) -> Any:

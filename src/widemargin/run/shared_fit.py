@@ -18,7 +18,13 @@ from widemargin.ps.policy import Sync
 from widemargin.run.evaluation import Evaluation
 from widemargin.run.fit import Fitted, Progress, Row, history_row
 from widemargin.run.shared_eta0 import shared_eta0
-from widemargin.run.shared_linear import LinearJob, rows_between, stepping, stored
+from widemargin.run.shared_linear import (
+    LinearJob,
+    intercept_rate,
+    rows_between,
+    stepping,
+    stored,
+)
 from widemargin.schedules import Optimal, Schedule
 from widemargin.solvers.shared_minibatch import batch_of
 
@@ -109,8 +115,15 @@ def job_of(
         digest=str(store.meta.get("digest")),
     )
     job = job._replace(sparse=touches_few(job))
-    eta0 = shared_eta0(job, seed) if schedule is None else schedule.eta0
-    return stepping(job, eta0)
+    longest = intercept_rate(loss, mean_weight(job))
+    eta0 = shared_eta0(job, longest, seed) if schedule is None else schedule.eta0
+    return stepping(job, eta0, longest)
+
+
+def mean_weight(job: LinearJob) -> float:
+    """What a sample of the heavier side weighs in the mean."""
+    samples = stored(job)
+    return float(np.mean(samples.weight)) * float(samples.factor.max())
 
 
 def touches_few(job: LinearJob) -> bool:

@@ -17,7 +17,15 @@ from widemargin.data.rows import Array, as_read_only
 from widemargin.data.samples import Samples, make_samples
 from widemargin.data.store import is_store, open_store
 from widemargin.errors import InputError
-from widemargin.losses import Hinge, Loss
+from widemargin.losses import (
+    Hinge,
+    Huber,
+    Loss,
+    ModifiedHuber,
+    SquaredEpsilonInsensitive,
+    SquaredError,
+    SquaredHinge,
+)
 from widemargin.ps import messages as m
 from widemargin.ps.job import Range
 from widemargin.ps.optimizers import Optimizer, Sgd
@@ -25,7 +33,14 @@ from widemargin.ps.parameters import Rule, Update
 from widemargin.schedules import Optimal, Schedule
 from widemargin.solvers.shared_minibatch import Batch, batch_of, propose
 
-INTERCEPT_RATE = 4.0  # at most: a mean of losses bends as much along b as one loss does
+KINK = 0.25  # what a loss of straight pieces, or the log loss, bends at most
+BENDS: dict[type[Any], float] = {  # sup ℓ″ of the losses that bend more
+    SquaredHinge: 2.0,
+    ModifiedHuber: 2.0,
+    SquaredError: 1.0,
+    Huber: 1.0,
+    SquaredEpsilonInsensitive: 2.0,
+}
 KEPT = 3  # batches that a worker holds: the one at hand, the next, and one that was taken away
 
 
@@ -96,13 +111,18 @@ class LinearJob(NamedTuple):
         return LinearTask(self, stored(self))
 
 
-def stepping(job: LinearJob, eta0: float) -> LinearJob:
-    """The job with this first rate, of which the intercept gets INTERCEPT_RATE at most.
+def intercept_rate(loss: Loss, mean_weight: float) -> float:
+    """1 / sup ℓ″: the longest step along b that never overshoots, for samples of this weight."""
+    return 1.0 / (BENDS.get(type(loss), KINK) * max(mean_weight, 1e-9))
+
+
+def stepping(job: LinearJob, eta0: float, longest: float) -> LinearJob:
+    """The job with this first rate, of which the intercept gets `longest` at most.
 
     Features are many and rare, so that a mean over a batch bears a rate of hundreds; the intercept
     is in every row. Steps of one sample leave it η / 100, which here is too much or too little.
     """
-    share = min(1.0, INTERCEPT_RATE / eta0)
+    share = min(1.0, longest / eta0)
     return job._replace(schedule=job.schedule._replace(eta0=eta0), intercept_share=share)
 
 
