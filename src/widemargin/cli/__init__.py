@@ -62,9 +62,11 @@ def _run(arguments: list[str]) -> int:
 
 
 def _leave_readers(code: int) -> None:
-    """End here and now if a thread is stuck in a read, for which a proper end would wait."""
+    """End here and now if a thread is stuck in a read, for which a proper end would wait, and
+    with Ray, which was ended already and whose library crashes at the end of an interrupted
+    interpreter."""
     streams = sys.modules.get("widemargin.data.streams")
-    if streams is not None and streams.abandoned():
+    if (streams is not None and streams.abandoned()) or "ray" in sys.modules:
         sys.stderr.flush()
         os._exit(code)
 
