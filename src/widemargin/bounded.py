@@ -27,6 +27,8 @@ from widemargin.run.solve_blocks import fit_blocks
 from widemargin.threads import cores
 
 LABELS = 1 << 22  # counted at once
+BATCH = 32  # samples a step of minibatch
+STEPS = ("auto", "sgd", "minibatch")  # names of what an engine does
 FEW = 256  # rows that show which code a fit needs
 
 
@@ -40,12 +42,13 @@ def fit_store(
     solver: str = "auto",
     epochs: int | None = None,
     tol: float | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     class_weight: str | None = None,
     fit_intercept: bool = True,
     n_jobs: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    engine: Any = None,
 ) -> Model:
     """Train on a packed store block by block, as `widemargin train STORE --max-memory` does.
 
@@ -64,6 +67,9 @@ def fit_store(
     loss, C, alpha, solver, epochs, tol, batch_size, class_weight, fit_intercept, n_jobs, seed :
         As the options of `widemargin train`; alpha = λ stands for C = 1 / (λ n).
     progress : called with each row of the history
+    engine : None or a `widemargin.cluster.Cluster`
+        Who takes the steps of solver "minibatch" (also "auto" and "sgd"); all machines must see
+        the store. `batch_size` are then the rows of a block, None: as many as suit the data.
 
     Returns
     -------
@@ -81,21 +87,32 @@ def fit_store(
     >>> wm.save(model, "model.safetensors")                             # doctest: +SKIP
     """
     limit = None if max_memory is None else size_of(max_memory)
+    if engine is not None:
+        solver = choose("solver", solver, dict.fromkeys(STEPS, "minibatch"))
     chosen, threads, began = solver_for(solver, loss), n_jobs or cores(), time.perf_counter()
     data = _open(os.fspath(path))
     C = 1.0 / (alpha * data.n_samples) if alpha is not None else 1.0 if C is None else C
     objective = make_objective(chosen, loss, C, fit_intercept=fit_intercept)
     columns = 1 if len(data.label_names) == 2 else len(data.label_names)
-    plan, rng = Plan(tol, epochs, batch_size, threads), np.random.default_rng(seed)
+    plan, rng = Plan(tol, epochs, batch_size or BATCH, threads), np.random.default_rng(seed)
     weights = choose("class_weight", class_weight, WEIGHTS)(data) if class_weight else None
-    if limit is not None:
+    if limit is not None and engine is None:
         _load_code(chosen, objective, data, plan)
     room = plan_memory(data, columns, limit)
     beside = PER_ROW * columns if room.mapped else 0
     blocks = make_blocks(data, room.window, beside=beside, class_weight=weights)
-    fitted = fit_blocks(
-        chosen, objective, blocks, rng=rng, plan=plan, mapped=room.mapped, progress=progress
-    )
+    if engine is None:
+        fitted = fit_blocks(
+            chosen, objective, blocks, rng=rng, plan=plan, mapped=room.mapped, progress=progress
+        )
+        more: dict[str, Any] = {}
+    else:
+        from widemargin.run.shared_store import How, fit_shared
+
+        how = How(epochs, tol, batch_size, weights, seed, threads)
+        fitted, more = fit_shared(
+            engine, objective, blocks, how, mapped=room.mapped, progress=progress
+        )
     facts = {
         **facts_of(objective, data, fitted),
         "solver": chosen,
@@ -105,6 +122,7 @@ def fit_store(
         "blocks": blocks.many,
         "solved": fitted.solved,
         "seconds": {"fit": time.perf_counter() - began},
+        **more,
     }
     return _model(objective, data, fitted, loss, chosen, facts)
 

@@ -95,7 +95,7 @@ def test_nothing_is_lost_unasked(tmp_path, source):
         pack([source], tmp_path / "t", block_rows=0)
 
 
-STEPS = ["_write_rows", "digest_of", "write_meta", "_flush", "gather_rows", "os.rename"]
+STEPS = ["write_rows", "digest_of", "write_meta", "_flush", "gather_rows", "os.rename"]
 
 
 @pytest.mark.parametrize("step", STEPS)

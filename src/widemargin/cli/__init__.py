@@ -22,6 +22,7 @@ DONE, SHORT_OF_TOLERANCE, BAD, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `widemargin` command."""
+    alone = arguments is None  # the process is ours
     arguments = sys.argv[1:] if arguments is None else arguments
     before = hear_interrupts()
     try:
@@ -48,6 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     finally:
         gc.enable()
         restore(before)
+    _end(code, alone)
+
+
+def _end(code: int, alone: bool) -> None:
+    """Leave with this code; with Ray at once, whose library may crash while Python winds down,
+    after its run was ended and all was written."""
+    if alone and "ray" in sys.modules:
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

@@ -35,6 +35,8 @@ from widemargin.run.solve import (
 )
 from widemargin.threads import cores
 
+BATCH = 32  # samples a step of minibatch
+
 
 class Training(NamedTuple):
     """What the user asked for."""
@@ -48,7 +50,7 @@ class Training(NamedTuple):
     solver: str = "auto"
     epochs: int | None = None
     tol: float | None = None
-    batch_size: int = 32
+    batch_size: int | None = None  # None: BATCH, or as suits the workers
     n_jobs: int | None = None
     scheme: str | None = None
     seed: int = 0
@@ -63,6 +65,7 @@ class Training(NamedTuple):
     test_share: float | None = None
     reading: Mapping[str, Any] | None = None  # options for text and tables, by name
     proba: bool = False
+    cluster: Mapping[str, Any] | None = None  # where, by name; None: this process
 
 
 class Timed(NamedTuple):
@@ -77,10 +80,8 @@ def train(asked: Training) -> int:
     solver = joint_solver(asked.solver, loss) if joint else solver_for(asked.solver, loss)
     refuse_scheme(asked.scheme, solver)
     check(asked)
-    if asked.max_memory is not None:
-        from widemargin.cli.train_bounded import train_bounded
-
-        return train_bounded(asked, solver, loss)
+    if asked.cluster is not None or asked.max_memory is not None:
+        return from_a_store(asked, solver, loss)
     threads = asked.n_jobs or cores()
     began = time.perf_counter()
     data, test = load(_loading(asked, threads))
@@ -89,7 +90,7 @@ def train(asked: Training) -> int:
     n = data.n_samples
     C = 1.0 / (asked.alpha * n) if asked.alpha is not None else asked.C or 1.0
     objective = make_objective(solver, loss, C, fit_intercept=asked.intercept)
-    plan = Plan(asked.tol, asked.epochs, asked.batch_size, threads, asked.scheme)
+    plan = Plan(asked.tol, asked.epochs, asked.batch_size or BATCH, threads, asked.scheme)
     watch = Epochs(n, asked.epochs or SOLVERS[solver].epochs, asked.tol or SOLVERS[solver].tol)
     with Live(watch.told):
         rng = np.random.default_rng(asked.seed)
@@ -109,6 +110,17 @@ def train(asked: Training) -> int:
     report["seconds"] = {**times._asdict(), "total": since_start()}
     put_json(report) if asked.json else show(report, asked.model, asked.report)
     return verdict(fitted.solved, report)
+
+
+def from_a_store(asked: Training, solver: str, loss: str) -> int:
+    """What `train` does where no process holds all rows; the exit code."""
+    if asked.cluster is not None:
+        from widemargin.cli.train_cluster import train_cluster
+
+        return train_cluster(asked, loss)
+    from widemargin.cli.train_bounded import train_bounded
+
+    return train_bounded(asked, solver, loss)
 
 
 def check(asked: Training) -> None:

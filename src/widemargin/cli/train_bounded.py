@@ -19,7 +19,7 @@ from widemargin.cli.labels import codes_among
 from widemargin.cli.live import Epochs, Live
 from widemargin.cli.outcome import show, verdict
 from widemargin.cli.output import put_json
-from widemargin.cli.train import Training
+from widemargin.cli.train import BATCH, Training
 from widemargin.data.formats import by_name
 from widemargin.data.store import is_store, open_store, pack
 from widemargin.errors import InputError
@@ -53,11 +53,11 @@ def train_bounded(asked: Training, solver: str, loss: str) -> int:
     return verdict(report.pop("solved"), report)
 
 
-def refuse(asked: Training) -> None:
+def refuse(asked: Training, beside: str = "--max-memory") -> None:
     """What needs all rows, or their scores, at once."""
     if asked.reading is not None or (asked.data != "-" and by_name(asked.data)):
         raise InputError(
-            f"{asked.data}: --max-memory goes with svmlight text and packed stores, not with "
+            f"{asked.data}: {beside} goes with svmlight text and packed stores, not with "
             "documents and tables; leave it out, or give svmlight text."
         )
     for option, said in (
@@ -69,13 +69,13 @@ def refuse(asked: Training) -> None:
     ):
         if said:
             raise ValueError(
-                f"{option} does not go with --max-memory, which never holds all rows at once. "
+                f"{option} does not go with {beside}, where no process holds all rows at once. "
                 "Leave one of them out; a test set of its own goes with both: --test."
             )
 
 
 @contextmanager
-def packed(asked: Training, limit: int) -> Iterator[str]:
+def packed(asked: Training, limit: int | None) -> Iterator[str]:
     """The store to train on: the data themselves, or a temporary one beside the model."""
     if is_store(asked.data):
         if asked.n_features is not None:
@@ -112,7 +112,7 @@ def _fit(asked: Training, store: str, solver: str, loss: str, limit: int) -> Mod
             solver=solver,
             epochs=asked.epochs,
             tol=asked.tol,
-            batch_size=asked.batch_size,
+            batch_size=asked.batch_size or BATCH,
             class_weight=asked.class_weight,
             fit_intercept=asked.intercept,
             n_jobs=asked.n_jobs,

@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from widemargin.cli import cluster_options as clusters
 from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
 from widemargin.cli.options import Base, Data, Json, Memory, Page, Threads, Work
@@ -59,8 +60,14 @@ def train(
         ),
     ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, metavar="B", help="Samples a step, for minibatch.")
-    ] = 32,
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1,
+            metavar="B",
+            show_default="32; what suits, with --workers",
+            help="Samples a step, for minibatch and for each of the workers.",
+        ),
+    ] = None,
     n_jobs: Threads = None,
     scheme: Annotated[
         Optional[str],  # noqa: UP045
@@ -118,9 +125,17 @@ def train(
             "--proba", help="Also fit probabilities, on scores cross-validated over 5 folds."
         ),
     ] = False,
+    workers: clusters.Workers = None,
+    servers: clusters.Servers = None,
+    policy: clusters.Policy = None,
+    backup: clusters.Backup = None,
+    staleness: clusters.Staleness = None,
+    replicas: clusters.Replicas = None,
+    address: clusters.Address = None,
+    snapshot_to: clusters.SnapshotTo = None,
 ) -> Work:
     """Train a linear classifier and save it. More than two classes: one against all, or jointly."""
     said = dict(locals())  # every option goes on under its own name
-    said["reading"] = tables.grouped(said)
+    said["reading"], said["cluster"] = tables.grouped(said), clusters.grouped(said)
     work = work_of("train")
     return lambda: work.train(work.Training(**said))

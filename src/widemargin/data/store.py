@@ -92,14 +92,14 @@ def pack(
     data = merged([read(source, **how) for source in sources]) if room is None else None
     with _made_whole(target, overwrite) as draft:
         if data is not None:
-            met = _write_rows(draft, data, order)
+            met = write_rows(draft, data, order)
         else:
             met = write_stream(sources, draft, room=room or 0, seed=order, **how)
         write_meta(draft, met, facts)
     return open_store(target)
 
 
-def _write_rows(draft: Path, data: Svmlight, seed: int | None) -> Facts:
+def write_rows(draft: Path, data: Svmlight, seed: int | None) -> Facts:
     rows, n = data.rows, len(data.codes)
     order = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
     lengths = np.diff(rows.indptr)[order]

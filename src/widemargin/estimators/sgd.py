@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -70,6 +70,11 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     `scheme`, how `n_jobs` threads share the weights (the same, and batch_size=1): 'hogwild',
     without a lock; 'locked'; 'round_robin', which gives the same result in every run; None, one
     thread takes the steps.
+    `engine`, where `fit` takes its steps: None, this process; a `widemargin.cluster.Cluster`, its
+    workers and servers. Then a step is of a block of `batch_size` rows (1: as many as suit the
+    data), w is held in the precision of the data, `max_iter` epochs are run, at most 20 unless
+    tol=None, `average` is a decayed average over about the last tenth of the steps, and the
+    objective of all epochs but the last is NaN in `history_`.
     `probability`, whether `fit` also fits Platt's sigmoids (`sigmoids_`) to scores that it
     cross-validates on 5 folds, which gives `predict_proba` for every loss.
 
@@ -112,6 +117,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "scheme": [StrOptions(SCHEMES), None],
         "probability": ["boolean"],
+        "engine": [HasMethods(["start"]), None],
     }
 
     def __init__(  # the parameters, their order and defaults are scikit-learn's
@@ -141,6 +147,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         batch_size: int = 1,
         scheme: str | None = None,
         probability: bool = False,
+        engine: Any = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -166,6 +173,7 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         self.batch_size = batch_size
         self.scheme = scheme
         self.probability = probability
+        self.engine = engine
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -181,8 +189,12 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         Ends when no class's objective fell by `tol` for `n_iter_no_change` epochs, or warns at
         `max_iter`, with the relative duality gap in the message.
         """
-        check_parameters(self)
+        check_parameters(self, coef_init, intercept_init)
         self.__dict__.pop("eta0_", None)
+        if self.engine is not None:
+            from widemargin.estimators.sgd_engine import fit_on_engine
+
+            return fit_on_engine(self, schedule_of, X, y, sample_weight)  # type: ignore[no-any-return]
         fit_online(self, plan_of, X, y, coef_init, intercept_init, sample_weight)
         if self.power_t < 0:
             told = "Negative values for `power_t` are deprecated, as in scikit-learn. Use >= 0."
@@ -243,8 +255,12 @@ class SGDClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         return tags
 
 
-def check_parameters(est: SGDClassifier) -> None:
+def check_parameters(est: SGDClassifier, coef_init: Any = None, intercept_init: Any = None) -> None:
     """Refuse what does not go together, before any work."""
+    if est.engine is not None:
+        from widemargin.estimators.sgd_engine import refuse_with_engine
+
+        refuse_with_engine(est, coef_init, intercept_init)
     if est.learning_rate == "optimal" and est.alpha == 0:
         raise ValueError(
             "alpha must be > 0 since learning_rate is 'optimal', whose rate is computed from it. "
@@ -257,7 +273,8 @@ def check_parameters(est: SGDClassifier) -> None:
         )
     if est.penalty == "elasticnet" and est.l1_ratio is None:
         raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
-    if est.batch_size > 1 and (est.average or est.penalty in ("l1", "elasticnet")):
+    averages = est.average and est.engine is None
+    if est.batch_size > 1 and (averages or est.penalty in ("l1", "elasticnet")):
         raise ValueError(
             f"batch_size={est.batch_size} goes with penalty 'l2' or None and without averaging, "
             f"got penalty={est.penalty!r}, average={est.average!r}. Use batch_size=1 for those."
@@ -272,6 +289,11 @@ def check_parameters(est: SGDClassifier) -> None:
 
 
 def check_partial(est: Any) -> None:
+    if getattr(est, "engine", None) is not None:
+        raise ValueError(
+            f"partial_fit does not go with engine={est.engine!r}: a run passes over all samples, "
+            "from zero. Use fit, or leave engine=None."
+        )
     if est.early_stopping:
         raise ValueError(
             "early_stopping should be False with partial_fit, which is a single epoch."

@@ -1,0 +1,140 @@
+"""`widemargin train --workers`: the rows go into a packed store, the steps are taken on Ray."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from widemargin.bounded import fit_store
+from widemargin.cli.clock import since_start
+from widemargin.cli.interrupts import no_more_interrupts
+from widemargin.cli.live import Epochs, Live
+from widemargin.cli.outcome import show, verdict
+from widemargin.cli.output import put_json
+from widemargin.cli.train import Training
+from widemargin.cli.train_bounded import packed, refuse, test_error
+from widemargin.data.store import open_store
+from widemargin.errors import choose
+from widemargin.memory import size_of
+from widemargin.model import Model
+from widemargin.model_file import save
+from widemargin.run.shared_fit import EPOCHS
+from widemargin.run.solve import MARGIN_LOSSES
+from widemargin.threads import cores
+
+FAMILIES = ("sync", "async", "round_robin")
+SOLVERS = ("auto", "sgd", "minibatch")
+TEST_ROOM = 1 << 30  # bytes that a block of the test data is a share of, without --max-memory
+
+
+def train_cluster(asked: Training, loss: str) -> int:
+    """What `train` does, on a cluster; the exit code."""
+    refuse(asked, "--workers")
+    choose("--solver", asked.solver, dict.fromkeys(SOLVERS))
+    choose("--loss", loss, dict.fromkeys(MARGIN_LOSSES))
+    engine = cluster_of(asked.cluster or {})
+    limit = None if asked.max_memory is None else size_of(asked.max_memory, "--max-memory")
+    began = time.perf_counter()
+    with packed(asked, limit) as store:
+        loaded = time.perf_counter()
+        model = _fit(asked, store, loss, engine, limit)
+    fitted, threads = time.perf_counter(), asked.n_jobs or cores()
+    report = {**model.training, "scheme": None, "test_error": None}
+    if asked.test:
+        report["test_error"] = test_error(model, asked.test, limit or TEST_ROOM, threads)
+    save(replace(model, training=report), asked.model)
+    seconds = {"load": loaded - began, "fit": fitted - loaded, "total": since_start()}
+    report["seconds"] = seconds
+    put_json(report) if asked.json else _show(report, asked)
+    return verdict(report.pop("solved"), report)
+
+
+def cluster_of(said: Mapping[str, Any]) -> Any:
+    """The `Cluster` that the options name; refuses options of another policy."""
+    from widemargin.cluster import Async, Cluster, RoundRobin, Sync
+
+    name = said.get("policy", "sync")
+    choose("--policy", name, dict.fromkeys(FAMILIES))
+    for option, home in (("backup", "sync"), ("staleness", "async")):
+        if option in said and name != home:
+            raise ValueError(f"--{option} belongs to --policy {home}, not to {name}. Leave it out.")
+    workers = said.get("workers", 2)
+    policies: dict[str, Any] = {
+        "sync": Sync(backups(said.get("backup", "0"), workers)),
+        "async": Async(said.get("staleness")),
+        "round_robin": RoundRobin(),
+    }
+    return Heard(
+        Cluster(
+            address=said.get("address"),
+            workers=workers,
+            servers=said.get("servers", 1),
+            policy=policies[name],
+            replicas=said.get("replicas", 1),
+            snapshot_to=said.get("snapshot_to"),
+        )
+    )
+
+
+def backups(text: str, workers: int) -> Any:
+    if text == "auto":
+        return text
+    if not text.isdecimal() or int(text) >= workers:
+        raise ValueError(
+            f"--backup must be auto or a number from 0 to {workers - 1}, one below --workers, got "
+            f"{text!r}. A step needs one gradient at least."
+        )
+    return int(text)
+
+
+class Heard:
+    """An engine that ends its run in peace: an interrupt that was heard does not come again."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.policy, self.workers = engine.policy, engine.workers
+
+    def start(self, *args: Any, **how: Any) -> Any:
+        run = self.engine.start(*args, **how)
+        wait = run.wait
+
+        def heard(timeout: float | None = None) -> Any:
+            try:
+                return wait(timeout)
+            except KeyboardInterrupt:
+                no_more_interrupts()
+                raise
+
+        run.wait = heard
+        return run
+
+
+def _fit(asked: Training, store: str, loss: str, engine: Heard, limit: int | None) -> Model:
+    n = open_store(store).meta["shape"][0]
+    watch = Epochs(n, asked.epochs or EPOCHS, None)
+    with Live(watch.told):
+        return fit_store(
+            store,
+            max_memory=limit,
+            loss=loss,
+            C=asked.C,
+            alpha=asked.alpha,
+            solver="minibatch",
+            epochs=asked.epochs,
+            tol=asked.tol,
+            batch_size=asked.batch_size,
+            class_weight=asked.class_weight,
+            fit_intercept=asked.intercept,
+            n_jobs=asked.n_jobs,
+            seed=asked.seed,
+            progress=watch.row,
+            engine=engine,
+        )
+
+
+def _show(report: dict[str, Any], asked: Training) -> None:
+    show(report, asked.model, None)
+    told = "  ".join(f"{name} {value}" for name, value in (asked.cluster or {}).items())
+    print(f"cluster        {told}  {report['commits']:,} commits")
