@@ -3,6 +3,7 @@
 WidemarginError
 ├── InputError        bad data: file, line, column, found, remedy (also a ValueError)
 ├── ModelFileError    a model file that is damaged, foreign or too new (also a ValueError)
+├── SnapshotError    a snapshot of a run that is damaged, foreign or too new (also a ValueError)
 └── Diverged          the weights left the finite numbers (also an ArithmeticError, and a
                       ValueError, which is what scikit-learn raises then)
 """
@@ -25,6 +26,10 @@ class InputError(WidemarginError, ValueError):
 
 class ModelFileError(WidemarginError, ValueError):
     """A model file that is damaged, written by another program, or by a newer version."""
+
+
+class SnapshotError(WidemarginError, ValueError):
+    """A snapshot that is damaged, incomplete, of another program, or of a newer version."""
 
 
 class Diverged(WidemarginError, ArithmeticError, ValueError):

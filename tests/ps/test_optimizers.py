@@ -127,19 +127,28 @@ def test_weights_of_nothing_move_nothing():
     theta = np.ones((N, WIDTH))
     shard = Parameters.create(Rule(Sgd(), Constant(0.1)), theta, START)
     shard.apply([Update(None, theta, 0.0), Update(None, theta, 0.0)])
+    shard.apply([Update(None, theta, 0.0)])
+    shard.apply([Update(some, theta[:2], 0.0) for some in [np.array([6, 7]), np.array([7, 9])]])
     np.testing.assert_array_equal(shard.read(), theta)
 
 
-def test_the_average_forgets_as_stated():
-    rng, alpha = np.random.default_rng(6), 0.8
-    theta = dense(rng, np.float64)
-    rule = Rule(Adam(), Constant(0.1), lam=0.2, free_from=START + 20, decay=alpha)
-    shard, average = Parameters.create(rule, theta, START), theta.copy()
-    for _ in range(20):
-        shard.apply([Update(None, dense(rng, np.float64), 1.0)])
+@pytest.mark.parametrize("optimizer", [Adam(), Sgd(), Adagrad()], ids=str)
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.95])
+@pytest.mark.parametrize("named", ["all", "some", "either"])
+@pytest.mark.parametrize("dtype, close", [(np.float64, 1e-12), (np.float32, 2e-5)])
+def test_the_average_forgets_as_stated(optimizer, alpha, named, dtype, close):
+    """Also where the scale and the average's own are renewed on the way."""
+    rng = np.random.default_rng(6)
+    theta = dense(rng, dtype)
+    rule = Rule(optimizer, Constant(0.3), lam=2.0, free_from=START + 20, decay=alpha)
+    shard, average = Parameters.create(rule, theta, START), theta.astype(float)
+    for k in range(400):
+        keys = None if named == "all" or (named == "either" and k % 7 == 0) else some_keys(rng)
+        g = dense(rng, dtype, N if keys is None else len(keys))
+        shard.apply([Update(keys, g, 1.0)])
         average = alpha * average + (1 - alpha) * shard.read()
-    np.testing.assert_allclose(shard.read_average(), average, rtol=1e-12)
-    assert not np.allclose(average, shard.read())
+        np.testing.assert_allclose(shard.read_average(), average, rtol=close, atol=close)
+    assert shard.read_average().dtype == dtype
     bare = Parameters.create(rule._replace(decay=None), theta, START)
     np.testing.assert_array_equal(bare.read_average(), theta)
 
