@@ -4,8 +4,9 @@ WidemarginError
 ├── InputError        bad data: file, line, column, found, remedy (also a ValueError)
 ├── ModelFileError    a model file that is damaged, foreign or too new (also a ValueError)
 ├── SnapshotError    a snapshot of a run that is damaged, foreign or too new (also a ValueError)
-└── Diverged          the weights left the finite numbers (also an ArithmeticError, and a
+├── Diverged          the weights left the finite numbers (also an ArithmeticError, and a
                       ValueError, which is what scikit-learn raises then)
+└── TrainingError     a training run that ended without a model (also a RuntimeError)
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class SnapshotError(WidemarginError, ValueError):
 
 class Diverged(WidemarginError, ArithmeticError, ValueError):
     """The weights left the finite numbers; the message names epoch and last finite value."""
+
+
+class TrainingError(WidemarginError, RuntimeError):
+    """A training run that ended without a model; the message names the block and the reason."""
 
 
 def choose(name: str, value: str, table: Mapping[str, T]) -> T:
