@@ -6,7 +6,9 @@ from typing import Any as _Any
 from widemargin._version import __version__ as __version__
 
 _HOMES = {  # public name → the module that holds it, imported on first use
+    "Async": "widemargin.cluster",
     "Certificate": "widemargin.objective",
+    "Cluster": "widemargin.cluster",
     "Dataset": "widemargin.data.dataset",
     "KernelModel": "widemargin.kernel_model",
     "LinearSVC": "widemargin.estimators.linear_svc",
@@ -14,8 +16,10 @@ _HOMES = {  # public name → the module that holds it, imported on first use
     "Model": "widemargin.model",
     "OneVsRestClassifier": "widemargin.estimators.one_vs_rest",
     "Perceptron": "widemargin.estimators.perceptron",
+    "RoundRobin": "widemargin.cluster",
     "SGDClassifier": "widemargin.estimators.sgd",
     "SVC": "widemargin.estimators.svc",
+    "Sync": "widemargin.cluster",
     "explain": "widemargin.explanation",
     "fit_store": "widemargin.bounded",
     "load": "widemargin.kernel_model_file",

@@ -1,0 +1,211 @@
+"""The actor that carries a role of the parameter server: one thread runs it, Ray's thread delivers.
+
+Everything that takes long is elsewhere: gradients on the thread of `compute`, files on that of
+`Storing`. Their answers come into the same inbox as other actors' messages.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from widemargin.errors import Diverged
+from widemargin.ps import messages as m
+from widemargin.ps.coordinator import Coordinator
+from widemargin.ps.parameters import Parameters
+from widemargin.ps.settings import group_of
+from widemargin.ps.shard import Shard
+from widemargin.ps.worker import Worker
+from widemargin.run.cluster import plan as plans
+from widemargin.run.cluster.compute import Computing
+from widemargin.run.cluster.folder import Folder
+from widemargin.run.cluster.herald import Herald
+from widemargin.run.cluster.plan import Plan
+from widemargin.run.cluster.post import Post, opened
+
+FLUSH_AFTER = 16  # messages, where more are waiting
+LOOK_S = 2.0  # how often an actor looks whether another has taken its place
+
+
+class Trouble(NamedTuple):
+    """Storage raised an error."""
+
+    error: str
+
+
+class Host:
+    """Ray calls `deliver`, which never waits. A stopped or restarted process tells by its `life`."""
+
+    def __init__(self, name: str, role: str) -> None:
+        self.name, self.role_name = name, role
+        self.inbox: SimpleQueue[Any] = SimpleQueue()
+        self.life = 0
+        self.post = Post(name)
+        threading.Thread(target=self.live, name=role, daemon=True).start()
+
+    def deliver(self, messages: list[Any], *parcels: Any) -> None:
+        for message in messages:
+            self.inbox.put(opened(message, parcels))
+
+    def identity(self) -> dict[str, Any]:
+        """Which process this is: for trials and for who watches."""
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        return {"role": self.role_name, "pid": os.getpid(), "node": node, "life": self.life}
+
+    def cut(self, names: frozenset[str]) -> None:
+        """From now on nothing reaches these from here: for trials."""
+        self.post.cut = frozenset(names)
+
+    # the role's thread
+
+    def live(self) -> None:
+        try:
+            plan = plans.get(self.name, "plan")
+            if plan is not None:
+                self.life = plans.new_life(self.name, self.role_name)
+                self.run(plan)
+        except Exception as error:
+            self.fail(f"{self.role_name} raised {type(error).__name__}: {error}", error)
+            raise
+
+    def fail(self, reason: str, error: Exception) -> None:
+        """The run cannot go on: what was raised once is raised again by the next who tries."""
+        herald = Herald(self.name, self.role_name, self.life)
+        what = {"reason": reason, "diverged": isinstance(error, Diverged)}
+        herald.add(m.Event("failed", time.time(), what))
+        while herald.waiting:
+            herald.flush()
+            time.sleep(0.1)
+
+    def run(self, plan: Plan) -> None:
+        settings = plan.settings
+        self.plan, self.herald = plan, Herald(self.name, self.role_name, self.life)
+        self.storing = Storing(Folder(plan.folder), self.inbox.put)
+        self.role, self.computing = self.make(plan)
+        clock, due, look, taken = Clock(4 * settings.tick_s), 0.0, LOOK_S, 0
+        while True:
+            now = clock.read()
+            message = self.take(min(max(due - now, 0.0), settings.tick_s))
+            now = clock.read()
+            if message is not None:
+                self.receive(message, now)
+            elif now >= due:
+                due = now + settings.tick_s
+                self.receive(m.Tick(), now)
+                self.herald.flush()
+                look -= settings.tick_s
+                if look <= 0:
+                    look = LOOK_S
+                    self.look()
+            taken += 1
+            if taken >= FLUSH_AFTER or self.inbox.empty():
+                taken = 0
+                self.post.flush()
+
+    def take(self, wait: float) -> Any:
+        """The next message, or None once a tick is due and nothing waits."""
+        try:
+            return self.inbox.get(timeout=wait) if wait else self.inbox.get_nowait()
+        except Empty:
+            return None
+
+    def make(self, plan: Plan) -> tuple[Any, Computing | None]:
+        name, settings = self.role_name, plan.settings
+        if name == m.COORDINATOR:
+            return Coordinator(settings), None
+        if name.startswith("shard-"):
+            start = plan.parts[group_of(settings, name)].start
+
+            def restore(arrays: Any) -> Parameters:
+                return Parameters.restore(plan.rule, arrays, start)
+
+            return Shard(settings, name, self.life, restore), None
+        load = lambda: plans.get(self.name, "job")  # noqa: E731
+        return Worker(settings, name, self.life), Computing(load, plan.parts, self.inbox.put)
+
+    def look(self) -> None:
+        """End a process whose place was taken, while its node was thought dead."""
+        newest = plans.newest_life(self.name, self.role_name)
+        if newest is not None and newest > self.life:
+            os._exit(0)
+
+    # messages
+
+    def receive(self, message: Any, now: float) -> None:
+        match message:
+            case m.Send():
+                self.route(message, now)
+            case Trouble(error):
+                self.storage_failed(error)
+            case _:
+                for send in self.role.on(message, now):
+                    self.route(send, now)
+
+    def route(self, send: m.Send, now: float) -> None:
+        to, message = send
+        if to == self.role_name:
+            self.receive(message, now)
+        elif to == m.OBSERVER:
+            self.herald.add(message._replace(time=time.time()))
+            if message.kind in ("done", "failed"):
+                self.herald.flush()
+        elif to == m.STORAGE:
+            self.storing.put(message)
+        elif to == m.LOCAL:
+            assert self.computing is not None, f"{self.role_name} computes nothing"
+            self.computing.on(message)
+        else:
+            self.post.send(to, message)
+
+    def storage_failed(self, error: str) -> None:
+        since = self.storing.failing_since
+        self.herald.add(m.Event("storage", time.time(), {"role": self.role_name, "error": error}))
+        if since is not None and time.monotonic() - since > self.plan.settings.give_up_s:
+            raise OSError(
+                f"{self.plan.folder} could not be used for {self.plan.settings.give_up_s:g} s: "
+                f"{error}. Make room or give another snapshot_to."
+            )
+
+
+class Clock:
+    """Wall time that never jumps. A gap, while this process was stopped, counts as `longest` only:
+    who wakes must hear what waits for it before it takes others for dead."""
+
+    def __init__(self, longest: float) -> None:
+        self.longest, self.now, self.last = longest, time.time(), time.monotonic()
+
+    def read(self) -> float:
+        t = time.monotonic()
+        self.now += min(t - self.last, self.longest)
+        self.last = t
+        return self.now
+
+
+class Storing:
+    """Files on a thread of their own; answers go to `tell`, to be routed."""
+
+    def __init__(self, folder: Folder, tell: Callable[[Any], None]) -> None:
+        self.folder, self.tell = folder, tell
+        self.failing_since: float | None = None
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=self.run, name="storage", daemon=True).start()
+
+    def put(self, message: Any) -> None:
+        self.queue.put(message)
+
+    def run(self) -> None:
+        while True:
+            message = self.queue.get()
+            try:
+                for answer in self.folder.on(message):
+                    self.tell(answer)
+                self.failing_since = None
+            except (OSError, ValueError) as error:
+                self.failing_since = self.failing_since or time.monotonic()
+                self.tell(Trouble(f"{type(error).__name__}: {error}"))
