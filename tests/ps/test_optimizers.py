@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from optimizer_twins import OPTIMIZERS, walk
+from optimizer_twins import MOVES, OPTIMIZERS, walk
 
 from widemargin.errors import Diverged
-from widemargin.ps.optimizers import Adagrad, Adam, Momentum, Sgd
+from widemargin.ps.optimizers import Adagrad, Adam, Momentum, Sgd, shrinking
 from widemargin.ps.parameters import Parameters, Rule, Update
 from widemargin.schedules import Constant, InvScaling, Optimal, rate
 
@@ -52,6 +52,25 @@ def test_absent_keys_have_the_gradient_zero(optimizer):
         named.apply(updates)
         whole.apply(filled)
         np.testing.assert_array_equal(named.read(), whole.read())
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_weights_shrink_first_and_free_keys_do_not_nor_decay(optimizer):
+    rng, eta, lam, share, free = np.random.default_rng(8), 0.1, 0.7, 0.25, 25
+    theta = dense(rng, np.float64)
+    rule = Rule(optimizer, Constant(eta), lam, START + free, share)
+    shard = Parameters.create(rule, theta, START)
+    move, freely = MOVES[type(optimizer)], optimizer._replace(weight_decay=0.0)
+    kept = freely if shrinking(optimizer) else optimizer
+    shrink = 1.0 - eta * (lam + shrinking(optimizer))
+    a, b, a_state, b_state = theta[:free], theta[free:], {}, {}
+    for t in range(1, 80):
+        g = dense(rng, np.float64)
+        shard.apply([Update(None, g, 1.0)])
+        a = shrink * a
+        a = a + move(kept, a, g[:free], eta, t, a_state)
+        b = b + move(freely, b, g[free:], eta * share, t, b_state)
+    np.testing.assert_allclose(shard.read(), np.concatenate([a, b]), rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -65,7 +65,7 @@ def dismiss(books: Books, worker: str, why: str, now: float) -> list[m.Send]:
 def failed(books: Books, failed: m.Failed, now: float) -> list[m.Send]:
     """A gradient raised an error: the block is tried again, elsewhere if it can be, not forever."""
     held = books.ledger.leases.get(failed.lease)
-    if held is None or held.worker != failed.worker:
+    if books.phase != RUNNING or held is None or held.worker != failed.worker:
         return []
     count = books.errors[held.block] = books.errors.get(held.block, 0) + 1
     sends = books.event("error", now, block=held.block, error=failed.error)

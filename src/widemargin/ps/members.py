@@ -17,7 +17,14 @@ def alive(books: Books, alive: m.Alive, now: float) -> list[m.Send]:
         sends += gone(books, name, "began anew", now)
     if not member.present:
         sends += books.event("member", now, name=name, life=alive.life)
-    member.life, member.sequence, member.seen, member.present = alive.life, alive.sequence, now, True
+    if member.stamp != alive.stamp:
+        member.behind = None
+    member.life, member.sequence, member.seen, member.present = (
+        alive.life,
+        alive.sequence,
+        now,
+        True,
+    )
     member.term, member.whole, member.stamp = alive.term, alive.whole, alive.stamp
     return sends + place(books, name, member, now)
 
@@ -42,19 +49,29 @@ def follows(books: Books, member: Member) -> bool:
 
 def attend(books: Books, name: str, member: Member, now: float) -> list[m.Send]:
     """Send again to a member what it lacks: commits, or all."""
-    up_to_date = member.full and member.stamp == books.stamp
-    if up_to_date or now - member.sent < books.settings.retry_s:
-        return []
     if not member.full:
-        donors = books.roster.full(member.group)
-        member.sent = now
-        copy = m.Copy(books.term, name)
-        return [m.Send(donors[member.sequence % len(donors)], copy)] if donors else []
+        return provide(books, name, member, now)
+    if member.stamp == books.stamp:
+        member.behind = None
+        return []
+    if member.behind is None:
+        member.behind = now
+    if now - member.behind < books.settings.retry_s:
+        return []
     lacking = tuple(books.log[v] for v in sorted(books.log) if v > member.stamp[1])
     if not lacking or lacking[0].version != member.stamp[1] + 1:
         return unfit(books, name, "lacks a commit", now)
-    member.sent = now
+    member.behind = now
     return [m.Send(name, m.Commit(books.term, lacking, (), books.base[1]))]
+
+
+def provide(books: Books, name: str, member: Member, now: float) -> list[m.Send]:
+    """Have a full member of the group send it a copy, another one each time."""
+    donors = books.roster.full(member.group)
+    if not donors or now - member.copied < books.settings.retry_s:
+        return []
+    member.copied = now
+    return [m.Send(donors[member.sequence % len(donors)], m.Copy(books.term, name))]
 
 
 def attend_all(books: Books, now: float) -> list[m.Send]:

@@ -25,7 +25,8 @@ class Member:
     stamp: Stamp = (0, 0)
     full: bool = False
     present: bool = False
-    sent: float = -1e9  # when commits or a copy were last sent to it again
+    copied: float = -1e9  # when a copy was last asked for it
+    behind: float | None = None  # since when it lacks the commit that comes next
 
 
 @dataclass

@@ -201,6 +201,8 @@ class Shard:
         install = self.loading
         if install is None or loaded.key != part_key(install.key, self.group):
             return []
+        if loaded.value is None:  # outdated meanwhile: a newer term will say what to load
+            return []
         self.loading = None
         self.store = self.restore(loaded.value)
         self.stamp = self.base = install.stamp

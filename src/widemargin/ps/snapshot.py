@@ -165,8 +165,7 @@ def _is_complete(path: Path) -> bool:
 
 
 def _removed(path: Path) -> bool:
-    """Remove a snapshot, its manifest first, so that what an end half-way leaves is incomplete."""
-    (path / MANIFEST).unlink(missing_ok=True)
+    """Remove a snapshot; an end half-way leaves it incomplete, as a file of it is missing."""
     for file in path.iterdir():
         if OURS.fullmatch(file.name):
             file.unlink(missing_ok=True)
