@@ -32,9 +32,11 @@ class Run(Protocol):
         """All that happens, until the run ends."""
         ...
 
-    def vector(self) -> Array:
-        """The parameters of the last snapshot, (n,): θ̄ where the rule keeps it; LookupError where
-        there is none."""
+    def vector(self, key: str | None = None) -> Array:
+        """The parameters of a snapshot, (n,), None: the last; θ̄ where the rule keeps it.
+
+        LookupError where there is none, or none any more.
+        """
         ...
 
     def stop(self) -> None:
@@ -67,10 +69,10 @@ def parts_of(records: Records, key: str) -> list[Any]:
     return parts
 
 
-def vector_of(rule: Rule, parts: list[Any]) -> Array:
+def vector_of(rule: Rule, parts: list[Any], groups: int) -> Array:
     """The parameters of a snapshot, averaged where the rule says so, (n,)."""
-    if not parts:
-        raise LookupError("there is no snapshot yet")
+    if len(parts) < groups:
+        raise LookupError("the snapshot is not there, or not any more")
     shards = [Parameters.restore(rule, part, 0).read_average()[:, 0] for part in parts]
     vector: Array = np.concatenate(shards)
     return vector
@@ -127,8 +129,9 @@ class SerialRun:
             self.stop()
         yield self._event("done", stamp=(self.term, self.version), key=self.key)
 
-    def vector(self) -> Array:
-        return vector_of(self.job.rule, parts_of(self.records, self.key))
+    def vector(self, key: str | None = None) -> Array:
+        parts = parts_of(self.records, key or self.key)
+        return vector_of(self.job.rule, parts, len(self.shards))
 
     def stop(self) -> None:
         if self.task is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 
 from widemargin.data.rows import Array
-from widemargin.errors import TrainingError
+from widemargin.errors import Diverged, TrainingError
 from widemargin.nets.engines import Run
 from widemargin.nets.evaluation import Metric, evaluated, settle_statistics
 from widemargin.nets.flat import Flat
@@ -84,18 +85,20 @@ def train(
     try:
         for event in run.events():
             if event.kind == "failed":
-                raise TrainingError(f"training ended: {event.what['reason']}")
+                kind = Diverged if event.what.get("diverged") else TrainingError
+                raise kind(f"training ended: {event.what['reason']}")
             stop = _told(event, callbacks)
             if event.kind == "epoch":
                 history.ends[event.what["version"]] = event.what["epoch"]
             elif event.kind == "snapshot" and event.what["version"] in history.ends:
-                stop |= _told(_judged(event, run, judge, history), callbacks)
+                for judged in _judged(event, run, judge, history):
+                    stop |= _told(judged, callbacks)
                 history.stopped = patience is not None and history.stale() >= patience
                 history.write()
             if stop or history.stopped:
                 break
-        return run.vector()
-    except LookupError:
+        with suppress(LookupError):
+            return run.vector()
         return None
     finally:
         run.stop()
@@ -106,9 +109,13 @@ def _told(event: m.Event, callbacks: Sequence[Callable[[m.Event], Any]]) -> bool
     return any([callback(event) is True for callback in callbacks])
 
 
-def _judged(event: m.Event, run: Run, judge: Judge, history: History) -> m.Event:
-    """A row for the epoch that ended with this snapshot."""
-    version, vector = event.what["version"], run.vector()
+def _judged(event: m.Event, run: Run, judge: Judge, history: History) -> list[m.Event]:
+    """A row for the epoch that ended with this snapshot, unless later ones have replaced it."""
+    version = event.what["version"]
+    try:
+        vector = run.vector(event.what["key"])
+    except LookupError:
+        return []
     row = judge.row(history.ends[version], version, vector)
     history.add(row, vector)
-    return m.Event("evaluated", event.time, row._asdict())
+    return [m.Event("evaluated", event.time, row._asdict())]

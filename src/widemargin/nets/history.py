@@ -80,8 +80,8 @@ class History:
             if whole["facts"].get(name) != value:
                 raise ValueError(
                     f"checkpoint={str(path.parent)!r} holds a run with {name}="
-                    f"{whole['facts'].get(name)!r}, this one has {value!r}. Give another folder, or "
-                    "the same command."
+                    f"{whole['facts'].get(name)!r}, this one has {value!r}. Give another folder, "
+                    "or the same command."
                 )
         self.rows = [Epoch(**row) for row in whole["rows"]]
         self.stopped = whole["stopped"]

@@ -31,6 +31,7 @@ from widemargin.ps.parameters import Rule, Update
 
 Build = Callable[[], torch.nn.Module]
 Loss = Callable[[Any, Any], Any]
+AHEAD = 2  # blocks read ahead: that which is next and that which is being computed
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class NetJob:
     @property
     def n_blocks(self) -> int:
         return self.source.n_blocks
+
+    @property
+    def fingerprint(self) -> list[Any]:
+        """What a run that goes on must have in common, beside the numbers that all jobs tell."""
+        return [self.source.n, self.batch_size, self.microbatch, self.precision]
 
     @property
     def batch_size(self) -> int:
@@ -108,8 +114,7 @@ class NetTask:
         self.flat = Flat(built(job.build, job.seed), job.device)
         self.reader = ThreadPoolExecutor(1, "read-ahead")
         self.read_ahead: dict[m.Block, Future[Any]] = {}
-        self.epoch = -1
-        self.order: Any = None
+        self.order: tuple[int, Any] = (-1, None)  # of the samples, in which epoch
         self.loss = float("nan")  # of the last block
 
     def touch(self, block: m.Block) -> None:
@@ -135,9 +140,11 @@ class NetTask:
         return Update(None, gradient.reshape(-1, 1), float(self._size(block)))
 
     def prefetch(self, block: m.Block) -> None:
-        """Read the block in the thread of the reader; what was read for others is dropped."""
+        """Read the block in the thread of the reader; of what was read the last two are kept."""
         if block not in self.read_ahead:
-            self.read_ahead = {block: self.reader.submit(self._read, self._samples(block))}
+            self.read_ahead[block] = self.reader.submit(self._read, block)
+            while len(self.read_ahead) > AHEAD:
+                self.read_ahead.pop(next(iter(self.read_ahead)), None)
 
     def close(self) -> None:
         self.reader.shutdown(wait=True, cancel_futures=True)
@@ -145,16 +152,14 @@ class NetTask:
 
     def _batch(self, block: m.Block) -> Any:
         ahead = self.read_ahead.pop(block, None)
-        return self._read(self._samples(block)) if ahead is None else ahead.result()
+        return self._read(block) if ahead is None else ahead.result()
 
-    def _read(self, samples: Array) -> Any:
-        return read(self.job.source, samples)
-
-    def _samples(self, block: m.Block) -> Array:
-        if block.epoch != self.epoch:
-            self.order = order_of(self.job.source, self.job.seed, block.epoch)
-            self.epoch = block.epoch
-        return samples_of(self.job.source, self.order, block.number)
+    def _read(self, block: m.Block) -> Any:
+        epoch, order = self.order
+        if epoch != block.epoch:
+            order = order_of(self.job.source, self.job.seed, block.epoch)
+            self.order = (block.epoch, order)  # set at once: two threads read
+        return read(self.job.source, samples_of(self.job.source, order, block.number))
 
     def _size(self, block: m.Block) -> int:
         source = self.job.source

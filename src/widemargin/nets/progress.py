@@ -1,4 +1,4 @@
-"""A run on the terminal: one line that tells how fast it goes and what was lost on the way."""
+"""A run on the terminal: two lines that tell how fast it goes and what was lost on the way."""
 
 from __future__ import annotations
 
@@ -65,24 +65,24 @@ class Tally:
         seconds = max(t1 - t0, 1e-9)
         return (steps1 - steps0) / seconds, (blocks1 - blocks0) * self.batch_size / seconds
 
-    def line(self, epochs: int) -> str:
+    def lines(self, epochs: int) -> str:
         steps, samples = self.rates()
         staleness = self.late / max(self.steps, 1)
         return (
             f"epoch {min(self.epoch + 1, epochs)}/{epochs}  {self.blocks}/{self.n_blocks} blocks  "
-            f"{steps:.1f} steps/s  {samples:,.0f} samples/s  staleness {staleness:.1f}  "
+            f"{steps:.1f} steps/s  {samples:,.0f} samples/s  staleness {staleness:.1f}\n"
             f"committed {self.committed}  dropped {self.dropped}  requeued {self.requeued}  "
             f"workers {len(self.workers)}  servers {len(self.servers)}"
         )
 
 
 class Progress:
-    """The line on standard error, where that is a terminal; below it the last evaluation."""
+    """The lines on standard error, where that is a terminal; below them the last evaluation."""
 
     def __init__(self, tally: Tally, epochs: int, show: bool | None) -> None:
         self.tally, self.epochs = tally, epochs
         self.live: Any = None
-        self.told = ""
+        self.told, self.drawn = "", 0.0
         if sys.stderr.isatty() if show is None else show:
             from rich.console import Console
             from rich.live import Live
@@ -101,20 +101,17 @@ class Progress:
 
     def on(self, event: m.Event) -> None:
         """Count the event; draw at most four times a second."""
-        before = self.drawn if self.live is not None else 0.0
         now = time.monotonic()
         self.tally.on(event, now)
         if event.kind == "evaluated":
             values = event.what["values"]
             self.told = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-        if self.live is not None and (now - before > 0.25 or event.kind == "evaluated"):
+        if self.live is not None and (now - self.drawn > 0.25 or event.kind == "evaluated"):
             self._draw()
-
-    drawn = 0.0
 
     def _draw(self) -> None:
         from rich.text import Text
 
         self.drawn = time.monotonic()
-        lines = [self.tally.line(self.epochs), *([self.told] if self.told else [])]
+        lines = [self.tally.lines(self.epochs), *([self.told] if self.told else [])]
         self.live.update(Text("\n".join(lines)), refresh=True)

@@ -20,6 +20,7 @@ from widemargin.nets.placing import engine_of
 from widemargin.nets.progress import Progress, Tally
 from widemargin.nets.samples import Source, source_of
 from widemargin.ps import messages as m
+from widemargin.run.cluster.engine import Cluster
 
 PathLike = str | os.PathLike[str]
 Callback = Callable[[m.Event], Any]
@@ -54,7 +55,7 @@ class Trainer:
         build: Build,
         loss: Loss,
         optimizer: Any,
-        cluster: Engine | None = None,
+        cluster: Engine | Cluster | None = None,
         checkpoint: PathLike | None = None,
         *,
         seed: int = 0,
@@ -110,7 +111,8 @@ class Trainer:
         self._module = None
         vector = None
         if not history.stopped:
-            run = engine_of(self.cluster, self.checkpoint, resume).start(job, epochs, self.seed)
+            engine = engine_of(self.cluster, self.checkpoint, self.device, resume)
+            run = engine.start(job, epochs, self.seed)
             tally = Tally(job.n_blocks, job.batch_size)
             with Progress(tally, epochs, self.progress) as progress:
                 vector = train(run, judge, history, [progress.on, *callbacks], patience)

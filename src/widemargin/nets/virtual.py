@@ -108,8 +108,9 @@ class VirtualRun:
         for g in range(len(self.parts)):
             self.simulation.storage.records.pop(part_key(key, g), None)
 
-    def vector(self) -> Array:
-        return vector_of(self.job.rule, parts_of(self.simulation.storage, self.key))
+    def vector(self, key: str | None = None) -> Array:
+        parts = parts_of(self.simulation.storage, key or self.key)
+        return vector_of(self.job.rule, parts, len(self.parts))
 
     def stop(self) -> None:
         if self.task is not None:
