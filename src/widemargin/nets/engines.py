@@ -172,9 +172,9 @@ class SerialRun:
                 f"{type(error).__name__}: {error}"
             ) from error
         for shard, (start, stop) in zip(self.shards, self.cuts, strict=True):
-            part = update._replace(values=update.values[start:stop])
-            shard.check(part)
-            shard.apply([part])
+            piece = update._replace(values=update.values[start:stop])
+            shard.check(piece)
+            shard.apply([piece])
 
     def _snapshot(self, stamp: m.Stamp) -> m.Event:
         before, self.key = self.key, snapshot_key(stamp)

@@ -154,13 +154,16 @@ class Trainer:
 
         module = built(self.build, self.seed).to(self.device)
         state = load_file(os.fspath(path))
-        found = module.load_state_dict(state, strict=False)
-        missing = set(found.missing_keys) - set(_tied(module.state_dict()))
-        if missing or found.unexpected_keys:
+        here = module.state_dict()
+        lacks = sorted(here.keys() - state.keys() - set(_tied(here)))
+        extra = sorted(state.keys() - here.keys())
+        extra += [n for n in state.keys() & here.keys() if state[n].shape != here[n].shape]
+        if lacks or extra:
             raise ValueError(
-                f"{path}: is of another module: it lacks {sorted(missing)} and has "
-                f"{sorted(found.unexpected_keys)}. Give the build it was trained with."
+                f"{path}: is of another module: it lacks {lacks} and has {extra}, unknown or of "
+                "another shape. Give the build it was trained with."
             )
+        module.load_state_dict(state, strict=False)
         self._module = module
         return self.model()
 
