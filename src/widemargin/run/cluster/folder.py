@@ -17,7 +17,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ class Folder:
 
     # whole snapshots
 
-    def begin(self, parts: list[Mapping[str, Any]], ledger: dict[str, Any]) -> None:
+    def begin(self, parts: Sequence[Mapping[str, Any]], ledger: dict[str, Any]) -> None:
         """The snapshot of version 0, from which a run begins."""
         key = snapshot_key((0, 0))
         for g, arrays in enumerate(parts):

@@ -71,7 +71,8 @@ class Run:
 
     def events(self) -> list[Event]:
         """All that has happened so far."""
-        self.known += self.ask("since", len(self.known))
+        new: list[Event] = self.ask("since", len(self.known))
+        self.known += new
         return self.known
 
     def status(self) -> dict[str, Any]:
@@ -103,7 +104,7 @@ class Run:
 
     def ending(self) -> Event | None:
         """The event that ended the run, unless it has been started again since."""
-        for event in reversed(self.known):
+        for event in self.known[::-1]:
             if event.kind in ("done", "failed"):
                 return event
             if event.kind == "began":
@@ -125,8 +126,8 @@ class Run:
             )
         from widemargin.run.cluster.engine import on_cluster
 
-        found = on_cluster(outcome, self.plan)
-        return Outcome(*found, self.events())
+        theta, average, version = on_cluster(outcome, self.plan)
+        return Outcome(theta, average, version, self.events())
 
     def stop(self) -> None:
         """End the run. What was committed since the last snapshot is lost."""

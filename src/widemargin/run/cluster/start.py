@@ -25,7 +25,7 @@ def prepare(folder: str, name: str, job: Job, settings: Settings, parts: tuple[R
         refuse_other_job(folder, before.pop("name", ""), before, told)
     else:
         ledger = Ledger(settings.n_blocks, settings.epochs, settings.seed, settings.shuffle)
-        first = [Parameters.create(job.rule, job.first(p), p.start).arrays() for p in parts]
+        first: list[Any] = [Parameters.create(job.rule, job.first(p), p.start).arrays() for p in parts]
         store.begin(first, ledger.record())
     replace(path / "run.json", json.dumps({"name": name, **told}).encode())
     return name
