@@ -47,12 +47,10 @@ def wide(hidden: int = 1664) -> torch.nn.Module:
 def convolutional() -> torch.nn.Module:
     """A small net for pictures of 28 × 28."""
     return torch.nn.Sequential(
-        torch.nn.Conv2d(1, 16, 3, padding=1),
+        torch.nn.Conv2d(1, 16, 5, stride=2, padding=2),
         torch.nn.ReLU(),
-        torch.nn.MaxPool2d(2),
-        torch.nn.Conv2d(16, 32, 3, padding=1),
+        torch.nn.Conv2d(16, 32, 3, stride=2, padding=1),
         torch.nn.ReLU(),
-        torch.nn.MaxPool2d(2),
         torch.nn.Flatten(),
         torch.nn.Linear(32 * 7 * 7, 128),
         torch.nn.ReLU(),
@@ -258,7 +256,14 @@ def accuracy(options: argparse.Namespace) -> None:
             kind = Virtual if options.virtual else Cluster
             engine = kind(workers=4, servers=options.servers, policy=policy)
         optimizer = optimizers.Adam(lr=options.lr)
-        trainer = Trainer(convolutional, cross_entropy, optimizer, engine, seed=options.seed)
+        trainer = Trainer(
+            convolutional,
+            cross_entropy,
+            optimizer,
+            engine,
+            seed=options.seed,
+            average=options.average,
+        )
         began = time.perf_counter()
         rows = trainer.fit(train, options.epochs, options.batch, test, metrics=["accuracy"])
         seconds = time.perf_counter() - began
@@ -278,9 +283,10 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 256])
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--servers", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--average", type=float, default=0.99)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--virtual", action="store_true")
