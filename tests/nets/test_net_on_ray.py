@@ -66,13 +66,13 @@ def test_sync_on_ray_is_torch_on_the_mean_and_uses_every_sample_once():
         if event.kind == "commit" and event.what["stamp"][1] == 8 and not killed:
             killed.append(kill_worker("worker-1"))
 
-    trainer, _ = trained(Cluster(workers=2, servers=2, deadline_s=1.0), epochs=12, callbacks=[kill])
+    trainer, _ = trained(Cluster(workers=2, servers=2, deadline_s=1.0), epochs=6, callbacks=[kill])
     assert killed
     commits, source, samples = commits_of(events), source_of(classes(), BATCH), {}
     for block in sum(commits, []):
         chosen = samples_of(source, order_of(source, 0, block.epoch), block.number)
         samples.setdefault(block.epoch, []).extend(chosen.tolist())
-    assert {e: sorted(s) for e, s in samples.items()} == {e: list(range(N)) for e in range(12)}
+    assert {e: sorted(s) for e, s in samples.items()} == {e: list(range(N)) for e in range(6)}
     expected = torch_loop(perceptrons, classes(), lambda p: torch.optim.SGD(p, 0.1, 0.9), commits)
     np.testing.assert_allclose(flat(trainer.model()), expected, rtol=1e-4, atol=1e-5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -10,12 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from widemargin.data.rows import Array
-from widemargin.nets.engines import Engine, Serial, parts_of, vector_of
+from widemargin.nets.engines import Engine, Serial, SerialRun, parts_of, vector_of
 from widemargin.nets.virtual import Virtual
 from widemargin.ps import messages as m
+from widemargin.ps.policy import Sync
+from widemargin.ps.settings import Settings
 from widemargin.run.cluster import running
 from widemargin.run.cluster.engine import Cluster, on_cluster
 from widemargin.run.cluster.folder import Folder
+from widemargin.run.cluster.folder import replace as save
+from widemargin.run.cluster.start import fingerprint
 
 Resume = Literal["auto", "must", "never"]
 PathLike = str | os.PathLike[str]
@@ -40,7 +45,7 @@ def engine_of(
             "Leave it out."
         )
     every = cluster.snapshot_every if isinstance(cluster, Serial) else 0
-    return Serial(Folder(checkpoint), every)
+    return InFolder(Path(checkpoint), every)
 
 
 def refuse_resume(checkpoint: PathLike | None, resume: Resume) -> None:
@@ -57,6 +62,24 @@ def refuse_resume(checkpoint: PathLike | None, resume: Resume) -> None:
             f"checkpoint={str(checkpoint)!r} holds a run, and resume='never'. Give another folder, "
             "or resume='auto'."
         )
+
+
+@dataclass(frozen=True)
+class InFolder:
+    """This process, its snapshots in a folder from which a cluster of one server can go on too."""
+
+    path: Path
+    snapshot_every: int
+
+    def start(self, job: Any, epochs: int, seed: int) -> SerialRun:
+        file = self.path / "run.json"
+        if not file.exists():
+            groups = (("shard-0.0",),)
+            settings = Settings(job.n_blocks, epochs, Sync(), groups, seed, job.shuffle)
+            self.path.mkdir(parents=True, exist_ok=True)
+            facts = {"name": "", **fingerprint(job, settings)}
+            save(file, json.dumps(facts).encode())
+        return Serial(Folder(self.path), self.snapshot_every).start(job, epochs, seed)
 
 
 @dataclass(frozen=True)
