@@ -27,7 +27,6 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "cluster": 5.5,
     "run": 5,
     "opening": 5,
-    "ps": 4.5,
     "features": 4,  # words and tables to rows: reads `data`, is kept in models, fits nothing else
     "ps": 4.5,
     "solvers": 4,

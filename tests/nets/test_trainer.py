@@ -140,7 +140,7 @@ def test_a_fit_that_is_done_gives_its_model_again_and_may_be_made_longer(tmp_pat
     longer = trainer()
     longer.fit(classes(), 3, BATCH)
     assert flat(again.model()).tobytes() == flat(longer.model()).tobytes()
-    assert len(list((tmp_path / "snapshots").iterdir())) == 1
+    assert len(list((tmp_path / "snapshots").iterdir())) == 2
 
 
 def test_a_fit_that_was_stopped_early_stays_so(tmp_path):
@@ -170,12 +170,13 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
 def test_a_run_may_begin_with_two_servers_and_go_on_here(tmp_path):
     """What is kept does not depend on where it was made."""
     trainer(checkpoint=tmp_path).fit(classes(), 1, BATCH)
-    folder = Folder(tmp_path)
-    manifest, (whole,) = folder.newest(1)
-    n = len(whole["theta"])
+    manifest, (whole,) = Folder(tmp_path, 1).newest()
+    folder, n, key = Folder(tmp_path, 2), len(whole["theta"]), manifest["key"]
+    folder.write("run.json", folder.read("run.json") | {"servers": 2})
     for g, rows in enumerate([slice(0, 50), slice(50, n)]):
         part = {k: v if v.ndim == 0 else v[rows] for k, v in whole.items()}
-        folder.write(f"{manifest['key']}/shard-{g}", part)
+        folder.save(f"{key}/shard-{g}", part)
+    folder.save(f"{key}/manifest", manifest)
     here, other = trainer(checkpoint=tmp_path), trainer()
     here.fit(classes(), 2, BATCH)
     other.fit(classes(), 2, BATCH)

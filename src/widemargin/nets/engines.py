@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from widemargin.data.rows import Array
-from widemargin.errors import TrainingError
+from widemargin.errors import SnapshotError, TrainingError
 from widemargin.ps import messages as m
-from widemargin.ps.job import Job, Range, Task
+from widemargin.ps.job import Job, Range, Task, ranges
 from widemargin.ps.keys import manifest_key, part_key, snapshot_key
 from widemargin.ps.ledger import Ledger
 from widemargin.ps.parameters import Parameters, Rule
@@ -61,18 +61,19 @@ def loaded(records: Records, key: str) -> Any:
     return records.on(m.Load(key, ""))[0].message.value
 
 
-def parts_of(records: Records, key: str) -> list[Any]:
-    """The arrays of all groups of a snapshot."""
-    parts: list[Any] = []
-    while (part := loaded(records, part_key(key, len(parts)))) is not None:
-        parts.append(part)
+def parts_of(records: Records, key: str, groups: int) -> list[Any]:
+    """The arrays of all groups of a snapshot; LookupError where they are not there any more."""
+    try:
+        parts = [loaded(records, part_key(key, g)) for g in range(groups)]
+    except SnapshotError as error:
+        raise LookupError(str(error)) from None
+    if not key or any(part is None for part in parts):
+        raise LookupError(f"there is no snapshot {key!r}")
     return parts
 
 
-def vector_of(rule: Rule, parts: list[Any], groups: int) -> Array:
+def vector_of(rule: Rule, parts: list[Any]) -> Array:
     """The parameters of a snapshot, averaged where the rule says so, (n,)."""
-    if len(parts) < groups:
-        raise LookupError("the snapshot is not there, or not any more")
     shards = [Parameters.restore(rule, part, 0).read_average()[:, 0] for part in parts]
     vector: Array = np.concatenate(shards)
     return vector
@@ -87,26 +88,28 @@ class Serial(NamedTuple):
 
     records: Records | None = None
     snapshot_every: int = 0
+    groups: int = 1  # key ranges, as a cluster would keep them
 
     def start(self, job: Job, epochs: int, seed: int) -> SerialRun:
         records = Storage({}) if self.records is None else self.records
-        return SerialRun(job, epochs, seed, records, self.snapshot_every)
+        return SerialRun(job, epochs, seed, self._replace(records=records))
 
 
 class SerialRun:
     """A run of `Serial`: one block after another."""
 
-    def __init__(self, job: Job, epochs: int, seed: int, records: Records, every: int) -> None:
-        self.job, self.records, self.every = job, records, every
+    def __init__(self, job: Job, epochs: int, seed: int, engine: Serial) -> None:
+        assert engine.records is not None
+        self.job, self.records, self.every = job, engine.records, engine.snapshot_every
         self.ledger = Ledger(job.n_blocks, epochs, seed, getattr(job, "shuffle", True))
-        self.term = int(loaded(records, "term") or 0) + 1
+        self.term = int(loaded(self.records, "term") or 0) + 1
         self.version, self.key, self.began = 0, "", time.monotonic()
-        latest = loaded(records, "latest")
+        latest = loaded(self.records, "latest")
         if latest is None:
-            parts = [_created(job)]
+            parts = [_created(job, keys) for keys in ranges(job.n_keys, engine.groups)]
         else:
             self.key, self.version = latest["key"], int(latest["stamp"][1])
-            parts = parts_of(records, self.key)
+            parts = parts_of(self.records, self.key, engine.groups)
             self.ledger.restore(latest["ledger"])
         starts = np.cumsum([0, *(len(part["theta"]) for part in parts)])
         self.shards = [
@@ -114,7 +117,7 @@ class SerialRun:
             for part, start in zip(parts, starts[:-1], strict=True)
         ]
         self.cuts = [Range(int(a), int(b)) for a, b in zip(starts, starts[1:], strict=False)]
-        records.on(m.Save(self.term, "term", self.term, ""))
+        self.records.on(m.Save(self.term, "term", self.term, ""))
         self.task: Task | None = None
 
     def events(self) -> Iterator[m.Event]:
@@ -130,8 +133,9 @@ class SerialRun:
         yield self._event("done", stamp=(self.term, self.version), key=self.key)
 
     def vector(self, key: str | None = None) -> Array:
-        parts = parts_of(self.records, key or self.key)
-        return vector_of(self.job.rule, parts, len(self.shards))
+        return vector_of(
+            self.job.rule, parts_of(self.records, key or self.key, len(self.shards))
+        )
 
     def stop(self) -> None:
         if self.task is not None:
@@ -197,6 +201,6 @@ class SerialRun:
         return m.Event(kind, now, {"term": self.term, **what})
 
 
-def _created(job: Job) -> dict[str, Array]:
-    """The arrays of a store that holds all parameters, before the first commit."""
-    return Parameters.create(job.rule, job.first(Range(0, job.n_keys)), 0).arrays()
+def _created(job: Job, keys: Range) -> dict[str, Array]:
+    """The arrays of a store before the first commit."""
+    return Parameters.create(job.rule, job.first(keys), keys.start).arrays()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -16,10 +15,10 @@ from widemargin.nets.virtual import Virtual
 from widemargin.ps import messages as m
 from widemargin.ps.policy import Sync
 from widemargin.ps.settings import Settings
+from widemargin.ps.snapshot import latest
 from widemargin.run.cluster import running
 from widemargin.run.cluster.engine import Cluster, on_cluster
 from widemargin.run.cluster.folder import Folder
-from widemargin.run.cluster.folder import replace as save
 from widemargin.run.cluster.start import fingerprint
 
 Resume = Literal["auto", "must", "never"]
@@ -52,7 +51,7 @@ def refuse_resume(checkpoint: PathLike | None, resume: Resume) -> None:
     """ValueError where what `resume` asks for cannot be."""
     if resume not in ("auto", "must", "never"):
         raise ValueError(f"resume={resume!r} is unknown. Choose from: 'auto', 'must', 'never'.")
-    held = checkpoint is not None and (Path(checkpoint) / "latest").exists()
+    held = checkpoint is not None and latest(Path(checkpoint) / "snapshots") is not None
     if resume == "must" and not held:
         raise ValueError(
             f"checkpoint={str(checkpoint)!r} holds no run to go on with. Give resume='auto'."
@@ -72,14 +71,14 @@ class InFolder:
     snapshot_every: int
 
     def start(self, job: Any, epochs: int, seed: int) -> SerialRun:
-        file = self.path / "run.json"
-        if not file.exists():
-            groups = (("shard-0.0",),)
-            settings = Settings(job.n_blocks, epochs, Sync(), groups, seed, job.shuffle)
-            self.path.mkdir(parents=True, exist_ok=True)
-            facts = {"name": "", **fingerprint(job, settings)}
-            save(file, json.dumps(facts).encode())
-        return Serial(Folder(self.path), self.snapshot_every).start(job, epochs, seed)
+        known = Folder(self.path, 0).read("run.json") or {"servers": 1}
+        groups = int(known["servers"])
+        folder = Folder(self.path, groups)
+        if len(known) == 1:
+            members = (("shard-0.0",),)
+            settings = Settings(job.n_blocks, epochs, Sync(), members, seed, job.shuffle)
+            folder.write("run.json", {"name": "", **fingerprint(job, settings)})
+        return Serial(folder, self.snapshot_every, groups).start(job, epochs, seed)
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,8 @@ class RunOnCluster:
 
 def _vector(plan: Any, key: str | None) -> Array:
     """The parameters of a snapshot in the folder of a run."""
-    folder = Folder(plan.folder)
-    latest = folder.read("latest")
-    if latest is None:
+    folder = Folder(plan.folder, len(plan.parts))
+    newest = folder.load("latest")
+    if newest is None:
         raise LookupError("there is no snapshot yet")
-    return vector_of(plan.rule, parts_of(folder, key or latest["key"]), len(plan.parts))
+    return vector_of(plan.rule, parts_of(folder, key or newest["key"], len(plan.parts)))

@@ -109,8 +109,8 @@ class VirtualRun:
             self.simulation.storage.records.pop(part_key(key, g), None)
 
     def vector(self, key: str | None = None) -> Array:
-        parts = parts_of(self.simulation.storage, key or self.key)
-        return vector_of(self.job.rule, parts, len(self.parts))
+        parts = parts_of(self.simulation.storage, key or self.key, len(self.parts))
+        return vector_of(self.job.rule, parts)
 
     def stop(self) -> None:
         if self.task is not None:

@@ -34,6 +34,7 @@ class Observer:
         self.lock = threading.Lock()
         self.events: list[Event] = []
         self.known: dict[tuple[str, int], int] = {}  # of each life of a role, how many are known
+        self.commits: set[Any] = set()  # their stamps
         self.tally = Tally()
         self.read()
         if plans.get(name, "begun") is None:  # the first life of it: what is known is of others
@@ -59,6 +60,10 @@ class Observer:
         if number < self.known.get((role, life), 0):
             return False
         self.known[role, life] = number + 1
+        if event.kind == "commit":
+            if event.what["stamp"] in self.commits:  # taken over by a new coordinator
+                return False
+            self.commits.add(event.what["stamp"])
         self.events.append(event)
         self.tally.add(event)
         return True
@@ -95,26 +100,27 @@ class Observer:
 
     def keep(self) -> None:
         """Workers for new nodes, an end for runs that lack workers or that nobody asks about."""
-        nodes, short = set(fleet.nodes()), None
+        short = None
         while True:
             time.sleep(LOOK_S)
             try:
-                nodes = self.welcome(nodes)
+                self.welcome()
                 short = self.count(short)
                 self.leave()
             except Exception:  # Ray's head does not answer: it may again
                 traceback.print_exc()
 
-    def welcome(self, before: set[str]) -> set[str]:
+    def welcome(self) -> None:
         """A node more: its share of workers, up to the most."""
-        after = set(fleet.nodes())
+        before, after = plans.get(self.name, "nodes"), set(fleet.nodes())
+        if before is None or before == after:  # None: the actors are not all begun
+            return
+        plans.put(self.name, "nodes", after)
         first, _, most = self.plan.workers
         wanted = self.wanted()
-        if self.tally.phase == "ended" or not after - before or wanted >= most:
-            return after
-        share = max(1, first // max(1, len(before)))
-        self.scale(min(most, wanted + share * len(after - before)))
-        return after
+        if self.tally.phase != "ended" and after - before and wanted < most:
+            share = max(1, first // max(1, len(before)))
+            self.scale(min(most, wanted + share * len(after - before)))
 
     def count(self, since: float | None) -> float | None:
         """Since when there are fewer workers than the least; ends the run after `give_up_s`."""
