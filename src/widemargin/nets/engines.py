@@ -133,9 +133,7 @@ class SerialRun:
         yield self._event("done", stamp=(self.term, self.version), key=self.key)
 
     def vector(self, key: str | None = None) -> Array:
-        return vector_of(
-            self.job.rule, parts_of(self.records, key or self.key, len(self.shards))
-        )
+        return vector_of(self.job.rule, parts_of(self.records, key or self.key, len(self.shards)))
 
     def stop(self) -> None:
         if self.task is not None:
