@@ -256,6 +256,7 @@ def accuracy(options: argparse.Namespace) -> None:
             kind = Virtual if options.virtual else Cluster
             engine = kind(workers=4, servers=options.servers, policy=policy)
         optimizer = optimizers.Adam(lr=options.lr)
+        batch = options.batch // 4 if name == "sync" else options.batch  # as many samples a step
         trainer = Trainer(
             convolutional,
             cross_entropy,
@@ -265,7 +266,7 @@ def accuracy(options: argparse.Namespace) -> None:
             average=options.average,
         )
         began = time.perf_counter()
-        rows = trainer.fit(train, options.epochs, options.batch, test, metrics=["accuracy"])
+        rows = trainer.fit(train, options.epochs, batch, test, metrics=["accuracy"])
         seconds = time.perf_counter() - began
         told(
             what=name,
