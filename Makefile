@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BENCH := .venv-bench
 RUN := $(VENV)/bin/python
-PYTEST := $(RUN) -m pytest
+JOBS ?= 2
+PYTEST := $(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: demo test test-all check fuzz bench clean
 

@@ -36,7 +36,7 @@ def twin(A, B, f, positive, s):
 def test_the_optimum_is_scipys(weighted):
     f, positive, s = drawn()
     s = s if weighted else np.ones(len(f))
-    A, B = fit_sigmoid(f, positive, s if weighted else None)
+    A, B, _ = fit_sigmoid(f, positive, s if weighted else None)
     best = minimize(
         lambda v: twin(*v, f, positive, s),
         [0.0, 0.0],
@@ -49,7 +49,7 @@ def test_the_optimum_is_scipys(weighted):
 
 def test_the_slope_at_the_end_is_zero():
     f, positive, s = drawn(seed=3)
-    A, B = fit_sigmoid(f, positive, s)
+    A, B, _ = fit_sigmoid(f, positive, s)
     h = 1e-5
     rise = twin(A + h, B, f, positive, s) - twin(A - h, B, f, positive, s)
     tilt = twin(A, B + h, f, positive, s) - twin(A, B - h, f, positive, s)
@@ -80,6 +80,48 @@ def test_the_unit_of_the_scores_does_not_matter(scale):
     )
 
 
+def tailed(n, seed=0):
+    """Sides drawn from a curve that is steeper in its tails than a sigmoid."""
+    rng = np.random.default_rng(seed)
+    f = 1e3 * rng.normal(size=n)
+    return f, rng.random(n) < 1.0 / (1.0 + np.exp(-0.4e-3 * f + 0.3 - (1e-3 * f) ** 3))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_tails_that_ask_for_it_are_fitted_to_the_optimum(weighted):
+    f, positive = tailed(2000)
+    s = np.random.default_rng(1).random(2000) if weighted else np.ones(2000)
+    A, B, D = found = fit_sigmoid(f, positive, s, tails=True)
+    assert A < 0.0 and D == pytest.approx(-1e-3, rel=0.2)
+    gained, rest = s[positive].sum(), s[~positive].sum()
+    t = np.where(positive, (gained + 1) / (gained + 2), 1 / (rest + 2))
+
+    def at(v):
+        z = v[0] * f / 1e3 + v[1] + v[2] * (f / 1e3) ** 3
+        return s @ (np.logaddexp(0.0, z) - (1.0 - t) * z)
+
+    v = np.array([A * 1e3, B, (D * 1e3) ** 3])
+    best = minimize(at, v + 0.1, method="BFGS", options={"gtol": 1e-8})
+    assert at(v) <= best.fun + 1e-9
+    P = probabilities(np.sort(f), [found])[:, 1]
+    assert (np.diff(P) >= 0.0).all()
+    np.testing.assert_array_equal(probabilities([-1e200, 1e200], [found])[:, 1], [0.0, 1.0])
+
+
+def test_tails_are_left_out_where_chance_explains_them():
+    kept = [fit_sigmoid(*drawn(400, seed)[:2], tails=True).D for seed in range(40)]
+    assert kept == [0.0] * 40
+    f, positive = tailed(2000)
+    assert fit_sigmoid(f, positive).D == 0.0
+    assert fit_sigmoid(f[:40], positive[:40], tails=True).D == 0.0
+    assert fit_sigmoid(f, ~positive, tails=True).D == 0.0  # reversed scores
+    flat = np.cbrt(f)  # tails the other way would make the curve fall far out
+    assert fit_sigmoid(flat, positive, tails=True) == fit_sigmoid(flat, positive)
+    huge = fit_sigmoid(*drawn(400)[:2], np.full(400, 1e9), tails=True)
+    assert huge.D == 0.0  # weights in another unit are no more samples
+    assert fit_sigmoid(f, positive, np.full(2000, 1e9), tails=True).D < 0.0
+
+
 def test_separable_scores_stay_short_of_certainty():
     f = np.concatenate([np.linspace(-3, -1, 50), np.linspace(1, 3, 30)])
     P = probabilities(f, [fit_sigmoid(f, f > 0.0)])[:, 1]
@@ -97,7 +139,7 @@ def test_equal_scores_give_the_share_of_the_sides():
 
 
 def test_one_side_alone():
-    A, B = fit_sigmoid([1.0, 2.0, 3.0], [True] * 3)
+    A, B, _ = fit_sigmoid([1.0, 2.0, 3.0], [True] * 3)
     np.testing.assert_allclose(probabilities([1.0, 2.0, 3.0], [(A, B)])[:, 1], 0.8, atol=1e-6)
 
 

@@ -345,7 +345,7 @@ def test_version(run):
 
 
 def test_demo_on_few_rows(run, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("widemargin.data.corpus_cache.corpora_folder", lambda: tmp_path)
     code, out, _ = run("demo", "--rows", 3000, "--json", "--plot", tmp_path / "figure.png")
     report = json.loads(out)
     assert code == 0 and report["calibrated"] is False and len(report["solvers"]) == 5
@@ -354,8 +354,44 @@ def test_demo_on_few_rows(run, tmp_path, monkeypatch):
     assert dual["relative_gap"] <= 1e-3
     bound = dual["objective"] * (1.0 - dual["relative_gap"])
     assert all(line["objective"] >= bound * (1.0 - 1e-12) for line in report["solvers"])
+    check_tour({line["what"]: line for line in report["tour"]})
+    from widemargin.demo_tour import all_parts
+
+    monkeypatch.setattr(all_parts, "PARTS", all_parts.PARTS[-1:])
     code, out, _ = run("demo", "--rows", 3000)
     assert code == 0 and "23,642.0" in out and "widemargin averaged SGD" in out
+    tour = out.partition("the tour")[2].splitlines()
+    assert max(map(len, tour)) <= 100 and tour[1].startswith(report["tour"][-1]["what"])
+
+
+def check_tour(lines):
+    """What each part promises, in numbers that another run, or another solver, bears out."""
+    from sklearn.datasets import load_digits
+    from sklearn.svm import SVC
+
+    from widemargin.demo_tour import text
+
+    X, y = load_digits(return_X_y=True)
+    pair = np.isin(y[::2], (3, 8))
+    theirs = SVC(C=1e6, kernel="linear", tol=1e-8).fit(X[::2][pair] / 16.0, y[::2][pair])
+    hard = lines["hard margin, digits 3 and 8"]
+    assert hard["margin"] == pytest.approx(1.0 / np.linalg.norm(theirs.coef_), rel=1e-4)
+    assert hard["support_vectors"] == theirs.n_support_.sum() and hard["relative_gap"] <= 1e-6
+    for name in ("SVC, rbf kernel", "Crammer-Singer", "one against all"):
+        line = lines[f"{name}, ten digits"]
+        assert line["relative_gap"] <= 1e-3 and line["test_error"] < 0.08
+    assert 1e-3 <= lines["C by cross-validation"]["C"] <= 1e3
+    proba = lines["probabilities"]
+    assert proba["brier"] < 0.6 * proba["brier_of_share"]
+    assert lines["dual on two threads"]["relative_gap"] <= 1e-3
+    alone = lines["SGD, one thread"]["objective"]
+    for scheme in ("hogwild", "locked", "round robin"):
+        line = lines[f"SGD, {scheme}"]
+        assert line["threads"] == 2 and line["objective"] == pytest.approx(alone, rel=0.1)
+    (store,) = [line for what, line in lines.items() if what.startswith("store of")]
+    assert store["peak_memory"] <= store["max_memory"] and store["relative_gap"] <= 1e-3
+    mail = next(line for what, line in lines.items() if what.startswith("raw text"))
+    assert mail["test_error"] < 0.3 and set(mail["words"]) <= set(text.WORDS["spam"])
 
 
 def test_demo_without_matplotlib_says_so(run, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "reports": 9,
     "demo": 8,
     "demo_plot": 9,
+    "demo_tour": 9,
     "explanation": 8,
     "kernel_model_file": 8,
     "model_file": 7,

@@ -1,5 +1,8 @@
 """Sizes as users write them."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -36,3 +39,10 @@ def test_what_the_process_holds():
     held = np.ones(2**22)
     assert resident() - before >= 0.9 * held.nbytes
     assert peak() >= 0.9 * resident()  # the system counts them at different times
+
+
+def test_the_peak_is_not_that_of_the_program_that_started_this_one():
+    code = "from widemargin.memory import peak; print(peak())"
+    held = np.ones(1 << 26)  # 512 MB, which the child must not count
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0 < int(told.stdout) < held.nbytes / 4 and peak() > held.nbytes

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack, load_npz
+from sklearn.preprocessing import normalize
 
 from harness.clock import cost, seconds
 from harness.datasets import SHARED, load
@@ -27,28 +28,37 @@ EVERY = 6  # of the topics by frequency, those that the rival is measured on
 
 # -- one joint problem -----------------------------------------------------------------------------
 
+FORMS = {"counts": 0.01, "unit rows": 1.0}  # of news20's rows, and the C that goes with them
+TIGHTEST = 0.01  # tolerance of the rival, in the search
+
 
 def joint(spec: Spec) -> Any:
     """One fit of spec["solver"] with spec["effort"], after one on a few rows."""
-    X, y = _news(np.float64 if spec["solver"] == "scikit-learn" else np.float32)
-    _joint_fit(spec["solver"], X[:500], y[:500], spec["C"], 1.0)
-    spent, model = cost(lambda: _joint_fit(spec["solver"], X, y, spec["C"], spec["effort"]))
-    found = {**spent._asdict(), "objective": _joint_value(model, X, y, spec["C"])}
+    form, solver = spec["form"], spec["solver"]
+    X, y = _news(form, np.float64 if solver == "scikit-learn" else np.float32)
+    C = FORMS[form]
+    _joint_fit(solver, X[:500], y[:500], C, 1e-5 if solver == "widemargin" else 1.0)
+    spent, model = cost(lambda: _joint_fit(solver, X, y, C, spec["effort"]))
+    found = {**spent._asdict(), "objective": _joint_value(model, X, y, C)}
     found["epochs"] = int(np.max(model.n_iter_))
+    if solver == "widemargin":
+        found["dual"] = model.certificate_.dual
     return found
 
 
 def joint_search(spec: Spec) -> Any:
-    """The loosest tolerance of scikit-learn's that comes within TOL of spec["optimum"], the
-    tightest tried and what it reaches."""
-    X, y = _news(np.float64)
-    found, reached = None, None
-    for effort in tolerances():
-        reached = _joint_value(_joint_fit("scikit-learn", X, y, spec["C"], effort), X, y, spec["C"])
-        if reached <= spec["optimum"] * (1.0 + TOL):
-            found = effort
-            break
-    return {"effort": found, "reached": reached}
+    """For each of spec["levels"], from the highest down, the loosest tolerance of scikit-learn's
+    with which its objective is at most that; None where TIGHTEST was not enough."""
+    X, y = _news(spec["form"], np.float64)
+    efforts: list[float | None] = []
+    trials = (eps for eps in tolerances() if eps >= TIGHTEST)
+    reached, effort = np.inf, None
+    for level in spec["levels"]:
+        while reached > level and (effort := next(trials, None)) is not None:
+            model = _joint_fit("scikit-learn", X, y, FORMS[spec["form"]], effort)
+            reached = _joint_value(model, X, y, FORMS[spec["form"]])
+        efforts.append(effort if reached <= level else None)
+    return efforts
 
 
 def _joint_fit(solver: str, X: Any, y: Any, C: float, tol: float) -> Any:
@@ -77,9 +87,10 @@ def _joint_value(model: Any, X: Any, y: Any, C: float) -> float:
 
 
 @cache
-def _news(dtype: Any) -> Any:
+def _news(form: str, dtype: Any) -> Any:
     problem = load("news20")
-    return csr(problem, dtype), problem.codes.astype(np.int64)
+    X = csr(problem, dtype)
+    return (normalize(X) if form == "unit rows" else X), problem.codes.astype(np.int64)
 
 
 # -- many labels -----------------------------------------------------------------------------------
@@ -128,11 +139,19 @@ def _fewest(k: int, loss: str) -> int:
     ones = hstack([X, np.ones((X.shape[0], 1), X.dtype)], "csr", X.dtype)
     best = LinearSVC(loss=loss, tol=1e-5, fit_intercept=False, random_state=0).fit(ones, y)
     level, X = best.certificate_.dual * (1.0 + TOL), X.astype(np.float64)
-    for effort in epochs():
-        model = _rival(X, y, loss, effort)
-        if _value(model, X, y, loss) <= level:
-            return effort
-    return effort
+
+    def enough(effort: int) -> bool:
+        return _value(_rival(X, y, loss, effort), X, y, loss) <= level
+
+    few, most = 0, 1
+    for most in epochs():
+        if enough(most):
+            break
+        few = most
+    while most - few > 1:  # between two steps of `epochs`
+        middle = (few + most) // 2
+        few, most = (few, middle) if enough(middle) else (middle, most)
+    return most
 
 
 def _rival(X: Any, y: Any, loss: str, effort: int) -> Any:

@@ -29,6 +29,7 @@ config: Any = numba.config
 void: Any = types.void
 float64, uint64 = types.float64, types.uint64
 for_range: Any = cgutils.for_range
+alloca_once: Any = cgutils.alloca_once
 
 PACKAGE = Path(__file__).parent
 KEPT_CACHES = 16  # folders of earlier versions that stay; older ones go
@@ -135,6 +136,6 @@ def instructions(function: Callable[..., Any]) -> Any:
 
 
 def arrays_of(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
-    """The arguments of such code as arrays with `data` and `shape`."""
-    pairs = zip(signature.args, arguments, strict=True)
+    """The first arguments of such code as arrays with `data` and `shape`."""
+    pairs = zip(signature.args, arguments, strict=False)
     return [context.make_array(kind)(context, builder, value) for kind, value in pairs]

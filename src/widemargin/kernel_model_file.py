@@ -21,7 +21,7 @@ from widemargin.data.rows import Array, Dense, Rows, Sparse, as_read_only
 from widemargin.errors import ModelFileError
 from widemargin.files import written_whole
 
-FORMAT, VERSION = "widemargin-kernel-model", 1
+FORMAT, VERSION = "widemargin-kernel-model", 2  # 1 for sigmoids without tails, or none
 TYPES = {
     "coef": "F64", "counts": "I64", "intercept": "F64", "X": "F64",
     "values": "F64", "indices": "U32", "indptr": "I64",
@@ -40,6 +40,7 @@ def save(model: Any, path: model_file.PathLike, *, features: Any = None) -> None
         raise ValueError("features are kept with linear models; one with a kernel has none.")
     from safetensors.numpy import save as to_bytes
 
+    from widemargin.calibration import has_tails
     from widemargin.kernel_model import as_kernel_model, misfit
 
     model = as_kernel_model(model)
@@ -47,7 +48,8 @@ def save(model: Any, path: model_file.PathLike, *, features: Any = None) -> None
     if problem:
         raise ValueError(f"the model has {problem}, so it is not saved. Train it again.")
     tensors = tensors_of(model)
-    text = json.dumps({"format": FORMAT, "version": VERSION, **facts_of(model)}, ensure_ascii=False)
+    version = 2 if has_tails(model.sigmoids) else 1
+    text = json.dumps({"format": FORMAT, "version": version, **facts_of(model)}, ensure_ascii=False)
     metadata = {"widemargin": text, "digest": digest(text, tensors)}
     whole = to_bytes(tensors, metadata)
     with written_whole(path) as stream:
@@ -70,6 +72,10 @@ def facts_of(model: Any) -> dict[str, Any]:
     facts = {name: value for name, value in vars(model).items() if name not in own}
     name = next(name for name, kind in KERNELS.items() if type(model.kernel) is kind)
     kernel = {"name": name, **model.kernel._asdict()}
+    if model.sigmoids is not None:
+        from widemargin.calibration import spelt
+
+        facts["sigmoids"] = spelt(model.sigmoids)
     return {**facts, "kernel": kernel, "n_features": model.n_features}
 
 
@@ -96,7 +102,7 @@ def load(path: model_file.PathLike) -> Any:
         if facts.pop("format") != FORMAT:
             raise _refused(name, "metadata of another program")
         version = facts.pop("version")
-        if version != VERSION:
+        if version not in (1, VERSION):
             raise ModelFileError(
                 f"{name}: found a model file of version {version!r}; this widemargin {__version__} "
                 f"reads up to {VERSION}. Update widemargin, or train again."

@@ -218,9 +218,9 @@ def misfit(model: Model) -> str:
 
 
 def sound(sigmoids: Any, columns: int) -> bool:
-    """Whether these are as many pairs of finite numbers as there are columns."""
+    """Whether these are as many sigmoids of two or three finite numbers as there are columns."""
     return len(sigmoids) == columns and all(
-        len(pair) == 2
+        len(pair) in (2, 3)
         and all(isinstance(value, float | int) and math.isfinite(value) for value in pair)
         for pair in sigmoids
     )

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widemargin._version import __version__
-from widemargin.calibration import Sigmoid
+from widemargin.calibration import Sigmoid, has_tails, spelt
 from widemargin.errors import ModelFileError
 from widemargin.files import written_whole
 from widemargin.model import Model, as_model, misfit
 
-FORMAT, VERSION = "widemargin-model", 2  # what plain weights need no more than 1 for
+FORMAT, VERSION = "widemargin-model", 3  # 1 for plain weights, 3 for sigmoids with tails
 OWN = "features."  # the tensors of fitted features begin with it
 DTYPES = {"F64", "I64", "U8"}  # that such tensors have
 Tensors = Mapping[str, NDArray[Any]]
@@ -43,7 +43,7 @@ def save(model: Any, path: PathLike, *, features: Any = None) -> None:
     if problem:
         raise ValueError(f"the model has {problem}, so it is not saved. Train it again.")
     facts, more = _facts(model)
-    version = 2 if more or model.sigmoids is not None else 1
+    version = 3 if has_tails(model.sigmoids) else 2 if more or model.sigmoids is not None else 1
     text = json.dumps({"format": FORMAT, "version": version, **facts}, ensure_ascii=False)
     metadata = {"widemargin": text, "digest": digest(text, model.W, model.b, more)}
     whole = to_bytes({"W": model.W, "b": model.b, **more}, metadata)
@@ -58,6 +58,8 @@ def _facts(model: Model) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     facts["n_features"] = model.n_features
     if model.sigmoids is None:
         del facts["sigmoids"]  # nothing that version 1 does not know
+    else:
+        facts["sigmoids"] = spelt(model.sigmoids)
     if model.features is None:
         return facts, {}
     from widemargin.features.kept import to_kept

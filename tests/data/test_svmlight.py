@@ -1,10 +1,14 @@
 """Every accepted form of svmlight text."""
 
+import gzip
+
 import numpy as np
 import pytest
 
 import widemargin as wm
+from widemargin.data import svmlight
 from widemargin.data.svmlight import read, read_blocks, read_text
+from widemargin.errors import InputError
 
 
 def dense(data):
@@ -95,6 +99,48 @@ def test_blocks_are_the_file_in_order(tmp_path, zero_based, block_bytes):
     labels = [block.label_names[code] for block in blocks for code in block.codes]
     assert labels == [whole.label_names[code] for code in whole.codes]
     assert (len(blocks) > 1) == (block_bytes < 1 << 20)
+
+
+def with_a_zero_at(row, n=300):
+    """Rows of the features 3 and 7, one of them of feature 0 too."""
+    return b"".join(b"1 %s3:%d 7:0.5\n" % (b"0:2 " * (i == row), i) for i in range(n))
+
+
+@pytest.mark.parametrize("row", [0, 150, 299, None])
+@pytest.mark.parametrize("n_features", [None, 8, 9])
+def test_compressed_text_read_in_parts_is_the_text(tmp_path, monkeypatch, row, n_features):
+    """The base belongs to the whole file, wherever in it an index 0 appears."""
+    monkeypatch.setattr(svmlight, "BLOCK", 500)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(with_a_zero_at(row)))
+    whole = read_text(with_a_zero_at(row), n_features=n_features)
+    data = read(tmp_path / "a.gz", n_features=n_features)
+    assert dense(data) == dense(whole)
+    assert (data.n_features, data.zero_based) == (whole.n_features, whole.zero_based)
+    assert data.zero_based == (row is not None)
+
+
+@pytest.mark.parametrize(
+    "text, named",
+    [
+        (with_a_zero_at(0), "1:11: found index 7"),
+        (with_a_zero_at(150), "151:13: found index 7"),
+        (b"1 7:1\n" + b"1 6:1\n" * 300 + b"1 0:1\n", "302:3: found index 0"),
+    ],
+)
+def test_an_index_too_high_once_a_zero_was_met(tmp_path, monkeypatch, text, named):
+    monkeypatch.setattr(svmlight, "BLOCK", 500)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(text))
+    with pytest.raises(InputError, match=f":{named}"):
+        read(tmp_path / "a.gz", n_features=7)
+
+
+def test_blocks_after_a_zero_are_zero_based_too(tmp_path):
+    (tmp_path / "a.svm").write_bytes(with_a_zero_at(0))
+    whole = read_text(with_a_zero_at(0))
+    blocks = list(read_blocks(tmp_path / "a.svm", block_bytes=500))
+    assert [row for block in blocks for row in dense(block)] == dense(whole)
+    assert {(block.zero_based, block.rows.n_features) for block in blocks} == {(True, 8)}
+    assert len(blocks) > 3
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 50, 1000])

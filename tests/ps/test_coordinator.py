@@ -19,8 +19,8 @@ class Scene:
         self.settings = settings(groups=groups, **changes)
         self.coordinator, self.now, self.sends = Coordinator(self.settings), 0.0, []
         self.members = [name for names in groups for name in names]
-        self.tell(m.Tick(), m.Loaded("term", 3), m.Loaded("latest", first_snapshot(self.settings)))
-        self.tell(m.Saved("term"))
+        self.tell(m.Tick(), m.Loaded("term", 3), m.Saved("term", 4))
+        self.tell(m.Loaded("latest", first_snapshot(self.settings)))
         self.tell(*(self.report(name) for name in self.members))
         self.alive((0, 0))
         for k in range(workers):
@@ -164,17 +164,30 @@ def test_without_a_replica_a_new_term_begins():
     scene = Scene(workers=1)
     scene.alive((0, 0), whole=False, life=2)
     assert (scene.books.term, scene.books.phase) == (5, "opening")
-    scene.tell(m.Saved("term"))
+    scene.tell(m.Saved("term", 5), m.Loaded("latest", scene.books.latest))
     empty = m.Report("shard-0.0", 2, 5, False, (0, 0), (0, 0), (), frozenset())
     sends = scene.tell(empty)
     assert of_kind(sends, m.Install)[0].key == "0-0"
     assert scene.events("reign")[-1].what["rollback"]
 
 
+def test_terms_of_two_coordinators_are_never_the_same():
+    scene = Scene(workers=1)
+    scene.alive((0, 0), whole=False, life=2)
+    scene.tell(m.Saved("term", 4))
+    assert scene.books.phase == "opening", "an answer to an older term confirms nothing"
+    sends = scene.tell(m.Loaded("term", 5))
+    assert of_kind(sends, m.Save) == [m.Save(6, "term", 6, "coordinator")]
+    scene.tell(m.Saved("term", 6), m.Loaded("term", 6))
+    assert (scene.books.term, scene.books.stored) == (6, 6)
+    scene.tell(m.Report("shard-0.0", 2, 8, False, (0, 0), (0, 0), (), frozenset()))
+    assert scene.books.term == 9
+
+
 def test_a_group_that_stays_away_ends_the_run_with_its_name():
     scene = Scene(workers=0, give_up_s=30.0)
     scene.now = 11.0
-    scene.tell(m.Tick(), m.Saved("term"))
+    scene.tell(m.Tick(), m.Saved("term", 5), m.Loaded("latest", scene.books.latest))
     scene.now = 42.0
     scene.tell(m.Tick())
     (event,) = scene.events("failed")
@@ -197,10 +210,10 @@ def test_the_run_is_done_when_its_last_snapshot_is_whole():
     scene.push("worker-0")
     assert to(scene.sends, "shard-0.0")[-1] == m.Snapshot(4, 1, "4-1")
     scene.alive((4, 1))
-    (save,) = of_kind(scene.tell(m.Saved("4-1/shard-0")), m.Save)
+    (save,) = of_kind(scene.tell(m.Saved("4-1/shard-0", 4)), m.Save)
     assert save.key == "4-1/manifest" and save.value["ledger"]["epoch"] == 1
     assert scene.books.phase == "running"
-    scene.tell(m.Saved("4-1/manifest"))
+    scene.tell(m.Saved("4-1/manifest", 4))
     assert scene.books.phase == "done" and scene.events("done")
 
 

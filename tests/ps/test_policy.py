@@ -15,7 +15,7 @@ from widemargin.ps.policy import (
     needed,
     ready,
 )
-from widemargin.ps.roster import arrivals
+from widemargin.ps.roster import Hand, expected
 
 
 def work(*arrivals_):
@@ -93,7 +93,21 @@ def test_backups_are_those_who_cost_more_time_than_they_bring(durations, backup)
     assert best_backup(durations) == backup
 
 
-def test_arrivals_are_means_of_order_statistics():
-    assert arrivals([[1.0, 3.0], [2.0, 2.0]]) == [pytest.approx(1.5), pytest.approx(2.5)]
-    assert arrivals([]) == []
-    assert arrivals([[1.0, 1.0], [5.0]]) == [pytest.approx(1.0), pytest.approx(5.0)]
+def test_a_gradient_is_expected_as_the_next_longer_one_and_later_the_later_it_is():
+    known = [1.0, 1.2, 0.9]
+    assert [expected(e, known) for e in (0.0, 0.95, 1.1)] == [0.9, 1.0, 1.2]
+    assert expected(1.5, known) == 2.0 * 1.5 - 1.0
+    assert expected(0.5, []) == 1.0
+
+
+def test_a_stopped_gradient_is_remembered_only_if_it_took_longer_than_any():
+    hand = Hand(life=1, seen=0.0)
+    for begun, ended in [(0.0, 1.0), (2.0, 3.0)]:
+        hand.begins(begun)
+        hand.ends(ended)
+    hand.begins(4.0)
+    hand.stops(4.5)
+    assert list(hand.durations) == [1.0, 1.0]
+    hand.begins(5.0)
+    hand.stops(6.5)
+    assert list(hand.durations) == [1.0, 1.0, 2.0]

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from made import a_model, a_set
 from sklearn import metrics
+from sklearn.datasets import load_iris
 
+import widemargin as wm
 from widemargin.reports import bins, confusion, curves, features
+from widemargin.reports.facts import Seen
 from widemargin.reports.gather import Run, gather
 from widemargin.scores import codes_of
 
@@ -91,6 +94,26 @@ def test_support_vectors_of_each_column():
             (abs(m - 1) <= 0.01).sum(),
             (m > 1.01).sum(),
         ]
+
+
+def test_support_vectors_of_a_joint_problem_are_those_that_its_dual_needs():
+    X, y = load_iris(return_X_y=True)
+    how = {"multi_class": "crammer_singer", "C": 0.1, "tol": 1e-8, "random_state": 0}
+    clf = wm.LinearSVC(**how).fit(X, y)
+    seen = Seen("training", "iris", clf.decision_function(X), y, np.full(len(y), 4), 4)
+    found = gather(a_model(tuple("abc"), 4, loss="crammer_singer"), [seen], Run("t")).margins[0]
+    slack = seen.scores + 1.0 - np.eye(3)[y] - seen.scores[np.arange(len(y)), y][:, None]
+    by_hand = slack.max(axis=1) > 1e-3  # ξ > 0, by the constraints of the problem
+    margins = bins.margins_of(seen)
+    assert 0 < found.below <= by_hand.sum() <= found.below + found.at < len(y)
+    for k in range(3):
+        own = margins[y == k]
+        below, beyond = (own < 0.99).sum(), (own > 1.01).sum()
+        assert found.sides[k].tolist() == [below, len(own) - below - beyond, beyond]
+    needed = margins <= 1.01
+    again = wm.LinearSVC(**how).fit(X[needed], y[needed])
+    assert again.certificate_.primal == pytest.approx(clf.certificate_.primal, rel=1e-6)
+    np.testing.assert_allclose(again.coef_, clf.coef_, atol=1e-3)
 
 
 def test_confusion_is_scikit_learns_and_shows_the_worst_classes():

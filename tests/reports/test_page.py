@@ -62,6 +62,19 @@ def test_every_section_is_there_and_every_drawing_is_well_formed(labels):
         assert "nan" not in " ".join(numbers) and "inf" not in " ".join(numbers)
 
 
+@pytest.mark.parametrize(
+    ("loss", "tile", "each"),
+    [("crammer_singer", True, "Rows of each class"), ("hinge", False, "Each class against the")],
+)
+def test_support_vectors_of_many_classes_are_told_as_the_loss_has_them(loss, tile, each):
+    model, seen = a_model(("a", "b", "c"), loss=loss), a_set("training", 400, 3, 1)
+    facts = gather(model, [seen], Run("t"))
+    first, page = facts.margins[0], "".join(parsed(render(facts)).text)
+    assert each in page and "every row acts" not in page
+    held = first.below + first.at
+    assert (f"support vectors{held}" in page) == tile
+
+
 def test_labels_names_and_commands_are_text_and_nothing_else():
     names = [f"<b>{j}</b>" for j in range(30)]
     facts = some_facts(NASTY, title="<script>x</script>.svm", command="wm '<i>&'", names=names)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from widemargin._version import __version__
-from widemargin.cli import explain_options, train_options, tune_options
+from widemargin.cli import explain_options, simulate_options, train_options, tune_options
 from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
 from widemargin.cli.options import Base, Data, Json, Memory, ModelFile, Page, Threads, Work
@@ -152,6 +152,9 @@ def evaluate(
 app.command(epilog=explain_options.EXAMPLE)(explain_options.explain)
 
 
+app.command(epilog=simulate_options.EXAMPLE)(simulate_options.simulate)
+
+
 @app.command(epilog="Example: widemargin demo --plot accuracy.png")
 def demo(
     rows: Annotated[
@@ -169,7 +172,7 @@ def demo(
     ] = None,
     json: Json = False,
 ) -> Work:
-    """The lecture's table: time, objective, error and gap of each solver on RCV1-like data."""
+    """The lecture's table, each solver on RCV1-like data, and a tour of the rest, each part run."""
     return lambda: work_of("demo").demo(rows, plot, json=json)
 
 

@@ -1,4 +1,4 @@
-"""`widemargin demo`: the lecture's table, and its figure."""
+"""`widemargin demo`: the lecture's table, the tour, and the figure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from widemargin.cli.clock import since_start
+from widemargin.cli.demo_tour import show_tour
 from widemargin.cli.output import Progress, put_json
 from widemargin.demo import LAM, PUBLISHED, Entry, Task, make_task, table
 from widemargin.errors import InputError
@@ -24,6 +25,9 @@ def demo(rows: int | None, plot: Path | None, *, json: bool) -> None:
         for line in table(task, lambda name: progress.advance(0, name)):
             entries.append(line)
             progress.advance(1)
+    if not json:
+        _show(entries, rows is None)
+    lines = show_tour(task, json=json)
     if json:
         put_json(
             {
@@ -35,11 +39,10 @@ def demo(rows: int | None, plot: Path | None, *, json: bool) -> None:
                     dict(zip(("solver", "seconds", "objective", "test_error"), line, strict=True))
                     for line in PUBLISHED
                 ],
+                "tour": lines,
                 "seconds": {"corpus": corpus_seconds, "total": since_start()},
             }
         )
-    else:
-        _show(entries, rows is None)
     if plot is not None:
         from widemargin.demo_plot import draw
 

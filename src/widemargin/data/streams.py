@@ -16,7 +16,7 @@ import stat
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, NamedTuple
 
@@ -193,7 +193,7 @@ def texts(stream: Any, kind: str, path: str, block_bytes: int) -> Iterator[Text]
         )
 
 
-def ahead(items: Iterator[Text]) -> Iterator[Text]:
+def ahead(items: Iterator[Text]) -> Generator[Text]:
     """The same items, made by a thread of their own up to AHEAD of the one asked for."""
     box: queue.Queue[Text | BaseException | None] = queue.Queue(maxsize=AHEAD)
     begun, stopped = threading.Event(), threading.Event()

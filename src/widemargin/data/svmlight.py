@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,6 +87,8 @@ def read_blocks(
         for part in _parts(stream, kind, name, block_bytes, choice, settle=True):
             empty = False
             yield _finished(part, choice)
+            if part.zero:
+                choice = choice._replace(zero_based=True)  # the blocks after it are read so
     if empty:
         raise _empty(name)
 
@@ -107,17 +110,24 @@ def read_parts(
 def _parts(
     stream: Any, kind: str, name: str, block_bytes: int, choice: Options, settle: bool = False
 ) -> Iterator[Part]:
-    """The parsed blocks that hold rows; if asked, the first of them settles zero_based="auto"."""
-    settle = choice.zero_based == "auto" and (settle or choice.n_features is not None)
-    for text in ahead(texts(stream, kind, name, block_bytes)):
-        part = parse(text.bytes, name, text.line, choice)
-        if len(part.codes) == 0:
-            continue
-        if settle:
-            settle, choice = False, choice._replace(zero_based=part.zero)
-            if part.zero and part.high == choice.n_features:
-                parse(text.bytes, name, text.line, choice)  # names the index too high
-        yield part
+    """The parsed blocks that hold rows; if asked, the first of them settles zero_based="auto".
+
+    Where nothing settles it, an index is too high in 0-based rows that is not in 1-based ones:
+    the index, or the 0 that comes after it, is named as soon as both were met.
+    """
+    settle, zero, high = settle and choice.zero_based == "auto", False, -1
+    with closing(ahead(texts(stream, kind, name, block_bytes))) as blocks:
+        for text in blocks:
+            part = parse(text.bytes, name, text.line, choice)
+            if len(part.codes) == 0:
+                continue
+            zero, high = zero or part.zero, max(high, part.high)
+            if zero and high == choice.n_features:
+                late = part.high < high  # its text is gone
+                parse(text.bytes, name, text.line, choice._replace(zero_based=not late))
+            if settle:
+                settle, choice = False, choice._replace(zero_based=part.zero)
+            yield part
 
 
 def _finished(part: Part, choice: Options) -> Svmlight:

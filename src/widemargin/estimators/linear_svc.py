@@ -87,7 +87,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     certificate_ : Certificate(primal, dual, gap, relative_gap), summed over the columns
     history_ : list of dict(epoch, seconds, objective, gap, dual), NaN where not measured
     n_iter_ : int
-    sigmoids_ : tuple of Sigmoid(A, B), one per column; with probability=True
+    sigmoids_ : tuple of Sigmoid(A, B, D), one per column; with probability=True
 
     Raises
     ------

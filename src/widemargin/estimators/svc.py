@@ -81,7 +81,7 @@ class SVC(ClassifierMixin, BaseEstimator):
     ----------
     support_, support_vectors_, n_support_, dual_coef_, intercept_, classes_, class_weight_,
     shape_fit_, fit_status_, n_iter_, coef_ (linear kernel) : as in scikit-learn
-    sigmoids_ : tuple of Sigmoid(A, B), one per class, or one for two; None without probability
+    sigmoids_ : tuple of Sigmoid(A, B, D), one per class, or one for two; None without probability
     margin_ : float, or (K (K − 1)/2,) for more than two classes
         γ = 1/‖w‖, the distance from the hyperplane to its margins, in the kernel's feature space.
     certificate_ : Certificate(primal, dual, gap, relative_gap), summed over the machines

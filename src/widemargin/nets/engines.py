@@ -17,10 +17,9 @@ from widemargin.data.rows import Array
 from widemargin.errors import SnapshotError, TrainingError
 from widemargin.ps import messages as m
 from widemargin.ps.job import Job, Range, Task, ranges
-from widemargin.ps.keys import manifest_key, part_key, snapshot_key
+from widemargin.ps.keys import manifest_key, part_key, snapshot_key, stamp_of
 from widemargin.ps.ledger import Ledger
 from widemargin.ps.parameters import Parameters, Rule
-from widemargin.ps.simulate import Storage
 
 WORKER, SERVER = "worker-0", "shard-0.0"
 
@@ -54,6 +53,27 @@ class Records(Protocol):
     """The storage of a run: a folder, or memory."""
 
     def on(self, message: Any) -> list[m.Send]: ...
+
+
+class Memory:
+    """Storage that ends with the process, and keeps the last snapshot alone."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def on(self, message: Any) -> list[m.Send]:
+        match message:
+            case m.Save(term, key, value, tell):
+                self.kept[key] = value
+                if key.endswith("/manifest"):
+                    self.kept["latest"] = value
+                return [m.Send(tell, m.Saved(key, term))]
+            case m.Load(key, tell):
+                return [m.Send(tell, m.Loaded(key, self.kept.get(key)))]
+            case m.Outdate(oldest):
+                for key in [k for k in self.kept if "/" in k and stamp_of(k) < oldest]:
+                    del self.kept[key]
+        return []
 
 
 def loaded(records: Records, key: str) -> Any:
@@ -91,7 +111,7 @@ class Serial(NamedTuple):
     groups: int = 1  # key ranges, as a cluster would keep them
 
     def start(self, job: Job, epochs: int, seed: int) -> SerialRun:
-        records = Storage({}) if self.records is None else self.records
+        records = Memory() if self.records is None else self.records
         return SerialRun(job, epochs, seed, self._replace(records=records))
 
 
@@ -179,16 +199,12 @@ class SerialRun:
             shard.apply([piece])
 
     def _snapshot(self, stamp: m.Stamp) -> m.Event:
-        before, self.key = self.key, snapshot_key(stamp)
+        self.key = snapshot_key(stamp)
         manifest = {"key": self.key, "stamp": list(stamp), "ledger": self.ledger.record()}
         for g, shard in enumerate(self.shards):
             self._save(part_key(self.key, g), shard.arrays())
         self._save(manifest_key(self.key), manifest)
-        if isinstance(self.records, Storage):
-            for g in range(len(self.shards)):
-                self.records.records.pop(part_key(before, g), None)
-        else:
-            self.records.on(m.Outdate(stamp))
+        self.records.on(m.Outdate(stamp))
         return self._event("snapshot", version=self.version, key=self.key)
 
     def _save(self, key: str, value: Any) -> None:

@@ -57,7 +57,6 @@ class Books:
         self.reason = ""  # why the run failed
         self.term = 0
         self.stored: int | None = None  # the last term in storage; None: not read yet
-        self.opened: dict[str, Any] = {}  # what was read at the beginning
         self.reports: dict[str, m.Report] = {}
         self.goal: Target | None = None
         self.roster = Roster(settings)

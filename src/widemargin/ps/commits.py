@@ -7,7 +7,6 @@ from widemargin.ps import messages as m
 from widemargin.ps.books import RUNNING, Books
 from widemargin.ps.ledger import Held
 from widemargin.ps.policy import Sync, Work, best_backup, needed, ready
-from widemargin.ps.roster import arrivals
 
 
 def settle(books: Books, now: float) -> list[m.Send]:
@@ -42,11 +41,14 @@ def at_work(books: Books) -> bool:
 
 
 def next_commit(books: Books, now: float) -> list[m.LeaseId]:
+    n = n_needed(books, now)
+    if sum(gradient.arrival is not None for gradient in books.gradients.values()) < n:
+        return []
     work = {
         lease: Work(held.worker, held.block, held.version, arrival(books, lease))
         for lease, held in books.ledger.leases.items()
     }
-    return ready(books.settings.policy, work, n_needed(books, now), books.turn)
+    return ready(books.settings.policy, work, n, books.turn)
 
 
 def arrival(books: Books, lease: m.LeaseId) -> int | None:
@@ -62,7 +64,7 @@ def n_needed(books: Books, now: float) -> int:
     hands = books.roster.hands.values()
     backup = policy.backup
     if backup == "auto":
-        backup = best_backup(arrivals(books.roster.durations(now)))
+        backup = best_backup(books.roster.arrivals(books.ledger.leases, now))
     return needed(backup, sum(not hand.stalled for hand in hands), books.ledger.left)
 
 
@@ -75,6 +77,9 @@ def decide(books: Books, chosen: list[m.LeaseId], now: float) -> list[m.Send]:
     books.turn = known[chosen[-1]].worker
     ended = end(books, parts)
     void = tuple(lease for lease in ended if lease not in dict(parts))
+    for lease in void:
+        if (hand := books.roster.hands.get(known[lease].worker)) is not None:
+            hand.stops(now)
     late = max(before[1] - known[lease].version for lease in chosen)
     sends = books.event(
         "commit", now, stamp=books.stamp, after=before, parts=parts, void=void, late=late

@@ -39,7 +39,7 @@ def compare(books: Books, beat: m.Beat, hand: Hand, now: float) -> list[m.Send]:
     if beat.lease is not None and beat.lease not in mine and not beat.waiting:
         sends.append(m.Send(beat.worker, m.Release(beat.lease)))
     if beat.waiting and not leases.of(books, beat.worker):
-        hand.ends(now)
+        hand.stops(now)
         hand.waiting = True
     return sends
 

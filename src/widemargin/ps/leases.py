@@ -13,10 +13,11 @@ STALLED = 10.0  # and after so many times it is taken away where others wait for
 def grant(books: Books, now: float) -> list[m.Send]:
     """Lease blocks to the workers that wait, as far as the policy lets them begin."""
     sends: list[m.Send] = []
-    for name, hand in sorted(books.roster.hands.items()):
+    for name in sorted(name for name, hand in books.roster.hands.items() if hand.waiting):
         begun = [held.version for held in books.ledger.leases.values()]
-        if not hand.waiting or not may_begin(books.settings.policy, books.version, begun):
+        if not may_begin(books.settings.policy, books.version, begun):
             continue
+        hand = books.roster.hands[name]
         lease = (books.term, books.number + 1)
         if not take(books, lease, name, now):
             continue

@@ -10,6 +10,8 @@ from widemargin.ps.roster import Member
 
 def alive(books: Books, alive: m.Alive, now: float) -> list[m.Send]:
     name, member = alive.member, books.roster.members[alive.member]
+    if alive.term > books.term:
+        return terms.overtake(books, alive.term, name, now)
     if (alive.life, alive.sequence) <= (member.life, member.sequence):
         return []
     sends: list[m.Send] = []

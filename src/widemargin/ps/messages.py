@@ -256,7 +256,8 @@ class State(NamedTuple):
 class Save(NamedTuple):
     """Keep `value` under `key`, whole or not at all, then tell `tell`.
 
-    A save of an older term than "term" says is refused: its coordinator reigns no longer.
+    A save of an older term than "term" says is refused, as is that of "term" itself if it is not
+    newer: another coordinator reigns. The coordinator is told what is `Loaded` from "term" then.
     """
 
     term: int
@@ -266,9 +267,10 @@ class Save(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """`key` is kept."""
+    """`key` is kept, as it was saved in this term."""
 
     key: str
+    term: int
 
 
 class Load(NamedTuple):

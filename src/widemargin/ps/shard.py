@@ -66,7 +66,8 @@ class Shard:
     # time
 
     def tick(self, _: m.Tick, now: float) -> list[m.Send]:
-        return [self.alive(), *self.load(now)]
+        waits = self.promised > self.term  # for an order that may never come: say so again
+        return [self.alive(), *self.load(now), *([self.report()] if waits else [])]
 
     def alive(self) -> m.Send:
         self.told += 1
@@ -151,15 +152,15 @@ class Shard:
 
     def inquire(self, inquire: m.Inquire, now: float) -> list[m.Send]:
         self.promised = max(self.promised, inquire.term)
+        return [self.report()]
+
+    def report(self) -> m.Send:
         log = tuple(self.log[v] for v in sorted(self.log) if v <= self.version)
         whole, held = self.store is not None, frozenset(self.held)
-        return [
-            self.tell(
-                m.Report(
-                    self.name, self.life, self.promised, whole, self.stamp, self.base, log, held
-                )
-            )
-        ]
+        report = m.Report(
+            self.name, self.life, self.promised, whole, self.stamp, self.base, log, held
+        )
+        return self.tell(report)
 
     def install(self, install: m.Install, now: float) -> list[m.Send]:
         if install.term < self.promised or install.term <= self.term:

@@ -25,7 +25,7 @@ def begin(books: Books, term: int, why: str, now: float) -> list[m.Send]:
     for member in books.roster.members.values():
         member.full = False
     for hand in books.roster.hands.values():
-        hand.ends(now)
+        hand.stops(now)
     return books.event("term", now, why=why) + open_storage(books, now)
 
 
@@ -56,35 +56,52 @@ def waits(books: Books, now: float) -> bool:
 
 
 def open_storage(books: Books, now: float) -> list[m.Send]:
+    """Read the last term, keep the next one, then read the last snapshot: nobody of an older term
+    can save one after that."""
     if waits(books, now):
         return []
     if books.stored is None:
-        return [m.Send(m.STORAGE, m.Load(key, m.COORDINATOR)) for key in ("term", "latest")]
-    return [m.Send(m.STORAGE, m.Save(books.term, "term", books.term, m.COORDINATOR))]
+        return [m.Send(m.STORAGE, m.Load("term", m.COORDINATOR))]
+    if books.stored < books.term:
+        return [m.Send(m.STORAGE, m.Save(books.term, "term", books.term, m.COORDINATOR))]
+    return [m.Send(m.STORAGE, m.Load("latest", m.COORDINATOR))]
 
 
 def loaded(books: Books, loaded: m.Loaded, now: float) -> list[m.Send]:
-    """What an earlier coordinator left: its term and the last whole snapshot."""
-    if books.stored is not None:
+    """What an earlier coordinator left. A term that is told unasked is what storage obeys."""
+    if loaded.key == "latest":
+        return begin_from(books, loaded.value, now)
+    if loaded.key != "term":
         return []
-    books.opened[loaded.key] = loaded.value
-    if not {"term", "latest"} <= books.opened.keys():
+    term = int(loaded.value or 0)
+    if books.stored is None:
+        books.stored = term
+        return begin(books, term + 1, "the coordinator begins", now)
+    if term == books.term and books.stored < term:  # kept, but not known to be ours
+        return begin(books, term + 1, "another coordinator may have begun", now)
+    return overtake(books, term, "storage", now)
+
+
+def begin_from(books: Books, latest: Any, now: float) -> list[m.Send]:
+    if books.phase != OPENING or books.stored != books.term:
         return []
-    latest: Any = books.opened["latest"]
     if latest is None:
         return books.fail("Storage has no snapshot to begin from.", now)
-    books.stored, books.latest = int(books.opened["term"] or 0), latest
-    return begin(books, books.stored + 1, "the coordinator begins", now)
+    if not books.latest or tuple(latest["stamp"]) >= books.base:
+        books.latest = latest
+    books.phase, books.since, books.asked = GATHERING, now, -1e9
+    return gather(books, now)
 
 
 def saved(books: Books, saved: m.Saved, now: float) -> list[m.Send]:
+    if saved.term != books.term:
+        return []
     if saved.key != "term":
         return archive.saved(books, saved.key, now)
     if books.phase != OPENING or books.stored is None or books.stored >= books.term:
         return []
-    books.stored = books.term
-    books.phase, books.since, books.asked = GATHERING, now, -1e9
-    return gather(books, now)
+    books.stored, books.asked = books.term, -1e9
+    return open_storage(books, now)
 
 
 def gather(books: Books, now: float) -> list[m.Send]:
@@ -98,9 +115,16 @@ def gather(books: Books, now: float) -> list[m.Send]:
     return sends if goal is None else sends + choose(books, goal, now)
 
 
+def overtake(books: Books, term: int, who: str, now: float) -> list[m.Send]:
+    """Another coordinator has begun this term: if it is newer than ours, begin one after it."""
+    if books.stored is None or term <= books.term:
+        return []
+    return begin(books, term + 1, f"{who} knows term {term}", now)
+
+
 def report(books: Books, report: m.Report, now: float) -> list[m.Send]:
-    if report.term > books.term and books.stored is not None:
-        return begin(books, report.term + 1, f"{report.member} knows a newer term", now)
+    if report.term > books.term:
+        return overtake(books, report.term, report.member, now)
     old = report.life < books.roster.members[report.member].life
     if books.phase != GATHERING or report.term != books.term or old:
         return []

@@ -47,14 +47,19 @@ def margins_of(seen: Seen) -> Array:
     return np.asarray(own - rest.max(axis=1))
 
 
-def margin_counts(seen: Seen, values: Array, edges: Array) -> Margins:
+def margin_counts(seen: Seen, values: Array, edges: Array, *, joint: bool = False) -> Margins:
+    """Counts of `margins_of` a data set. A joint problem of many classes has one margin a row, so
+    that its rows are counted by class; else each column has margins of its own."""
     wrong = int(np.count_nonzero(values < 0.0))
     below, at, beyond = (int(part) for part in sides(values))
     known = seen.codes >= 0
     scores, codes = seen.scores[known], seen.codes[known]
     K = scores.shape[1]
     first = 1 if K == 1 else 0
-    columns = [scores[:, k] * np.where(codes == k + first, 1.0, -1.0) for k in range(K)]
+    if joint and K > 1:
+        columns = [values[codes == k] for k in range(K)]
+    else:
+        columns = [scores[:, k] * np.where(codes == k + first, 1.0, -1.0) for k in range(K)]
     each = np.array([sides(margins) for margins in columns])
     return Margins(seen.role, counted(values, edges), wrong, below, at, beyond, each)
 

@@ -59,7 +59,8 @@ class Margins(NamedTuple):
     below: int  # below 1, wrong ones included
     at: int  # within AT_ONE of 1
     beyond: int  # above 1
-    sides: Array  # (K, 3) the last three of yᵢₖ fₖ(xᵢ), column by column
+    sides: Array  # (K, 3) the last three of yᵢₖ fₖ(xᵢ), column by column; of a joint problem, of
+    #                the margins above, by the class of the row
 
 
 class Confusion(NamedTuple):

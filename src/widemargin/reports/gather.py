@@ -17,6 +17,7 @@ from widemargin.reports.confusion import confusions
 from widemargin.reports.curves import curves
 from widemargin.reports.facts import Counts, Facts, Fit, Seen
 from widemargin.reports.features import feature_names, strongest
+from widemargin.run.joint import JOINT
 from widemargin.scores import error_of, scores
 
 
@@ -60,7 +61,10 @@ def gather(model: Model, sets: Sequence[Seen], run: Run) -> Facts:
         labels=model.labels,
         fit=_fit(model, run),
         data=tuple(_counts(seen, len(model.labels)) for seen in sets),
-        margins=tuple(margin_counts(s, v, edges) for s, v in zip(sets, values, strict=True)),
+        margins=tuple(
+            margin_counts(s, v, edges, joint=model.loss == JOINT)
+            for s, v in zip(sets, values, strict=True)
+        ),
         confusion=confusions(sets, len(model.labels)),
         curves=tuple(curves(seen) for seen in sets),
         strongest=strongest(model, names, first),

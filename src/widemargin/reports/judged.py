@@ -11,6 +11,7 @@ from widemargin.reports.bins import AT_ONE
 from widemargin.reports.facts import Confusion, Curves, Facts, Margins
 from widemargin.reports.html import Safe, folded, joined, section, share_bar, table, tag
 from widemargin.reports.numbers import area, percent, plain, whole
+from widemargin.run.joint import JOINT
 
 CLASSES = 40  # listed, at most, in a table of classes
 
@@ -19,9 +20,9 @@ SUPPORT = (
     "Rows beyond the margin do not act on the weights at all: the same weights would come from "
     "the others, the support vectors, alone."
 )
+HELD = ("hinge", "squared_hinge", JOINT)  # losses whose weights support vectors hold
 ACTING = {  # which rows act on the weights, by loss
-    "hinge": SUPPORT,
-    "squared_hinge": SUPPORT,
+    **dict.fromkeys(HELD, SUPPORT),
     "perceptron": "The perceptron moves for rows on the wrong side alone.",
 }
 
@@ -31,14 +32,13 @@ def margins(facts: Facts) -> Safe:
     two = len(facts.labels) == 2
     acting = ACTING.get(facts.fit.loss, "Under this loss every row acts, the less the farther.")
     told = [tag("p", f"{acting} A margin within {plain(AT_ONE)} of 1 counts as 1.")]
+    joint = facts.fit.loss == JOINT  # one margin a row, however many classes
     if not two:
-        told = [
-            tag(
-                "p",
-                "A row is told rightly where the score of its class is above every other: where "
-                "this margin is above 0.",
-            )
-        ]
+        right = (
+            "A row is told rightly where the score of its class is above every other: where "
+            "this margin is above 0."
+        )
+        told = [tag("p", right), *(told if joint else [])]
     counts = [(each, (each.wrong, each.below, each.at, each.beyond)) for each in facts.margins]
     rows = [
         (where, *(_with_share(ns[i], each) for each, ns in counts))
@@ -46,8 +46,8 @@ def margins(facts: Facts) -> Safe:
     ]
     told.append(table(("margin", *(e.role for e in facts.margins)), rows, "Margins counted"))
     if not two:
-        told.append(tag("h3", "Each class against the rest"))
-        told.append(tag("p", acting))
+        told.append(tag("h3", "Rows of each class" if joint else "Each class against the rest"))
+        told += [] if joint else [tag("p", acting)]
         told.append(folded("Support vectors of each", support_table(facts, facts.margins[0])))
     drawn = tag("div", charts.margins(facts.margins, two), tag("div", *told), class_="grid")
     return section("margins", "Margins and support vectors", drawn)

@@ -12,6 +12,7 @@ from widemargin.reports.facts import Facts
 from widemargin.reports.html import Safe, joined, tag, text
 from widemargin.reports.numbers import area, percent, plain, seconds, small, whole
 from widemargin.reports.style import CSS
+from widemargin.run.joint import JOINT
 
 # what a browser may load for this page: its own style, nothing from anywhere, no script
 POLICY = (
@@ -108,7 +109,8 @@ def _tiles(facts: Facts) -> Safe:
         tiles.append(("training", seconds(spent["fit"]), f"{whole(facts.fit.epochs or 0)} epochs"))
     first = facts.margins[0]
     held = first.below + first.at
-    if facts.fit.loss in ("hinge", "squared_hinge") and len(facts.labels) == 2:
+    one_margin = facts.fit.loss == JOINT or len(facts.labels) == 2
+    if facts.fit.loss in judged.HELD and one_margin:
         share = percent(held / max(1, held + first.beyond), 1)
         tiles.append(("support vectors", whole(held), f"{share} of the {first.role} rows"))
     last = facts.curves[-1]

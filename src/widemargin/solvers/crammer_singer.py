@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from widemargin.data.lines import line_weights, width_of
 from widemargin.data.rows import Array, n_features, n_rows
 from widemargin.data.samples import Samples
 from widemargin.objective import Objective
@@ -40,21 +41,23 @@ from widemargin.solvers.crammer_singer_kernels import (
 )
 from widemargin.solvers.dual import CLIMB_AFTER, DRIFT_TOL, NOTHING, PARTS, RHO, mean_squared_norm
 
-SLACKS = 3.0  # slack as a multiple of the mean violation of the last steps
+SLACKS = 6.0  # slack as a multiple of the mean violation of the last steps
 
 
 class JointState(NamedTuple):
-    W: Array  # (d, K): Σ αᵢₘ xᵢ
+    W: Array  # (d, K′): Σ αᵢₘ xᵢ, and zeros beyond K
     b: Array  # (K,) intercepts, β + ρ δ
     masses: Array  # (n, K) rᵢₘ = C sᵢ [m = yᵢ] − αᵢₘ ≥ 0
     delta: Array  # (K,) Σ αᵢₘ
     keep: Array  # (n,) bool: samples that the next epoch visits
+    rest: Array  # (n,) int8: epochs that a sample is left out of
     classes: Array  # (n, LISTED) int32: classes that the next step in a sample sees
     listed: Array  # (n,) int32: how many they are; 0: all
     live: Array  # (1,) bool: whether it is not yet solved
     rho: float  # weight of δ²
-    scale: float  # 1 / share of the samples seen, in the first epoch
     slack: float  # samples whose mass sits by more than this are left out of later epochs
+    parts: Array  # (n,) what each had in the duality gap when it was last visited
+    ease: float  # samples with less part in the gap than this rest
     gain: float  # rise of the dual in the last epoch
     epochs: int
     visited: int  # samples, over all epochs
@@ -71,17 +74,19 @@ class CrammerSinger:
         masses = np.zeros((n, K))
         masses[np.arange(n), samples.codes] = objective.C * shares(samples)
         return JointState(
-            W=np.zeros((n_features(samples.rows), K)),
+            W=line_weights(n_features(samples.rows), K),
             b=np.zeros(K),
             masses=masses,
             delta=np.zeros(K),
             keep=np.ones(n, np.bool_),
+            rest=np.zeros(n, np.int8),
             classes=np.zeros((n, LISTED), np.int32),
             listed=np.zeros(n, np.int32),
             live=np.ones(1, np.bool_),
             rho=RHO * mean_squared_norm(samples) if objective.fit_intercept else 0.0,
-            scale=1.0,
             slack=np.inf,
+            parts=np.full(n, np.inf),
+            ease=0.0,
             gain=np.inf,
             epochs=0,
             visited=0,
@@ -90,20 +95,18 @@ class CrammerSinger:
     def epoch(
         self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: JointState
     ) -> JointState:
-        gain, kept = 0.0, order[state.keep[order]]
+        kept = order[state.keep[order] & (state.rest[order] == 0)]
+        np.maximum(state.rest - 1, 0, out=state.rest)
+        scratch, sums = room(state.b.size), np.zeros(4)
         for part in np.array_split(kept, PARTS):
-            state = self._walk(objective, samples, part, state)
-            gain += state.gain
+            sums += joint_epoch(objective.C, samples, part, state, scratch)
+            state.b[:] += np.clip(state.rho * state.delta, -1.0, 1.0)  # β ← b
+        gain, violation, parts, steps = map(float, sums)
         visited = state.visited + len(kept)
-        return state._replace(gain=gain, epochs=state.epochs + 1, visited=visited)
-
-    def _walk(
-        self, objective: Objective, samples: Samples, order: NDArray[np.int64], state: JointState
-    ) -> JointState:
-        gain, violation = joint_epoch(objective.C, samples, order, state, room(state.b.size))
-        state.b[:] += np.clip(state.scale * state.rho * state.delta, -1.0, 1.0)  # β ← b
-        slack = SLACKS * violation if self.shrink else np.inf
-        return state._replace(gain=gain, slack=slack)
+        state = state._replace(gain=gain, epochs=state.epochs + 1, visited=visited)
+        if not self.shrink or steps == 0.0:
+            return state
+        return state._replace(slack=SLACKS * violation / steps, ease=parts / steps)
 
     def certify(
         self, objective: Objective, samples: Samples, tol: float, state: JointState
@@ -112,8 +115,9 @@ class CrammerSinger:
         matter again taken back."""
         scores = np.empty_like(state.masses)
         upper, lower = self._bounds(objective, samples, tol, state, scores)
-        if state.live.any() and state.epochs >= CLIMB_AFTER:
-            joint_climb(samples, state, state.visited // 2)
+        late = state.live.any() and state.epochs >= CLIMB_AFTER
+        visits, free_b = state.visited // 2, objective.fit_intercept
+        if late and joint_climb(samples, state, visits, free_b):
             upper, lower = self._bounds(objective, samples, tol, state, scores)
         if state.live.any():
             joint_reselect(objective.C, samples, scores, state, room(state.b.size).ids)
@@ -139,8 +143,8 @@ class CrammerSinger:
 
 
 def room(K: int) -> Room:
-    numbers, ids = np.empty((3, K)), np.empty((2, K), np.int64)
-    return Room(*numbers, *ids)
+    numbers, ids = np.empty((2, K)), np.empty((2, K), np.int64)
+    return Room(np.empty(width_of(K)), np.zeros(width_of(K)), *numbers, *ids)
 
 
 def shares(samples: Samples) -> Array:

@@ -11,17 +11,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import jitable, kernel, lean_kernel
-from widemargin.data.columns import axpys, dots
+from widemargin.data.columns import axpys
+from widemargin.data.lines import all_axpys, all_dots
+from widemargin.data.prefetch import ask_for_row
 from widemargin.data.rows import Array, axpy, dot, row, squared_norm
 from widemargin.data.samples import share
 
+MOST_REST = 4  # epochs
+FEW = 2  # classes that move one by one; more of them in whole lines
 LISTED = 8  # classes of a sample that can be listed; beyond, its steps see all
 
 
 class Room(NamedTuple):
-    """Scratch of one sample, each of shape (K,)."""
+    """Scratch of one sample, each of shape (K,) but for the first two."""
 
-    G: Array  # slopes in the masses
+    G: Array  # (K′,) slopes in the masses
+    move: Array  # (K′,) zeros, between two steps
     D: Array  # slopes without the sample's own part
     r: Array  # new masses
     ids: Array  # int64, the classes in hand
@@ -33,10 +38,10 @@ def reached(x: Any, state: Any, i: int, G: Array, ids: Array) -> Any:
     """Scores of the classes listed for sample i, or of all, into G; their ids; how many."""
     n = state.listed[i]
     if n == 0:
-        dots(x, state.W, G)
-        for m in range(G.size):
+        all_dots(x, state.W, G)
+        for m in range(state.b.size):
             ids[m] = m
-        return G.size
+        return state.b.size
     for t in range(n):
         ids[t] = state.classes[i, t]
         G[t] = dot(x, state.W[:, ids[t]])
@@ -44,15 +49,15 @@ def reached(x: Any, state: Any, i: int, G: Array, ids: Array) -> Any:
 
 
 @jitable
-def slopes(y: int, scale: float, b: Array, mass: Array, G: Array, ids: Array, n: int) -> Any:
-    """Turn the scores of n classes into Gₘ = scale wₘᵀx + bₘ + [m ≠ y], in place.
+def slopes(y: int, b: Array, mass: Array, G: Array, ids: Array, n: int) -> Any:
+    """Turn the scores of n classes into Gₘ = wₘᵀx + bₘ + [m ≠ y], in place.
 
     Returns the largest, its class, the largest of the others, the least with mass on it.
     """
     high, best, second, low = -np.inf, 0, -np.inf, np.inf
     for t in range(n):
         m = ids[t]
-        G[t] = scale * G[t] + b[m] + (0.0 if m == y else 1.0)
+        G[t] += b[m] + (0.0 if m == y else 1.0)
         if G[t] > high:
             high, best, second = G[t], m, high
         elif G[t] > second:
@@ -106,51 +111,83 @@ def project(D: Array, A: float, c: float, ids: Array, r: Array) -> None:
 # long: one pass, whose steps share too many running values to be cut in two
 @lean_kernel
 def joint_epoch(C: float, samples: Any, order: Array, state: Any, room: Any) -> Any:
-    """Exact steps in the masses of a sample, along `order`, in place; (gain, mean violation).
+    """Exact steps in the masses of a sample, along `order`, in place.
 
-    Marks in `keep` the samples whose mass does not sit on one class by more than `slack`, and
-    lists the classes of a sample that are not out of reach by as much: until the next look at
-    all of them, its steps see only those.
+    Returns (gain, Σ violations, Σ parts in the duality gap, number) of the steps. Marks
+    in `keep` the samples whose mass does not sit on one class by more than `slack`, lets those
+    rest that have little part in the gap, and lists the classes of a sample that are not out of
+    reach by `slack`: until the next look at all of them, its steps see only those.
     """
-    W, b, scale, slack = state.W, state.b, state.scale, state.slack
-    G, D, r, ids = room.G, room.D, room.r, room.ids
-    gain, violation, steps = 0.0, 0.0, 0
-    for i in order:
+    W, b, rho, slack = state.W, state.b, state.rho, state.slack
+    G, D, r, ids, N = room.G, room.D, room.r, room.ids, order.size
+    gain, violation, parts, steps = 0.0, 0.0, 0.0, 0
+    for u in range(N):
+        i = order[u]
+        if u + 2 < N:
+            ask_for_row(samples.rows, order[u + 2])
         y, mass, x = samples.codes[i], state.masses[i], row(samples.rows, i)
         c = C * share(samples, i, y)
         n = reached(x, state, i, G, ids)
-        high, best, second, low = slopes(y, scale, b, mass, G, ids, n)
+        high, best, second, low = slopes(y, b, mass, G, ids, n)
         if mass[best] == c:  # all of it is where it should be; also where there is none
-            state.keep[i] = c > 0.0 and high - second <= slack
+            state.keep[i], state.parts[i] = c > 0.0 and high - second <= slack, 0.0
             continue
-        state.keep[i] = True
-        A = scale * (squared_norm(x) + state.rho)
+        A, part, listed, moved = squared_norm(x) + rho, 0.0, 0, 0
         for t in range(n):
             D[t] = G[t] + A * mass[ids[t]]
+            part += (high - G[t]) * mass[ids[t]]
         project(D[:n], A, c, room.sorted, r)
-        listed = 0
         for t in range(n):
             m = ids[t]
             move = r[t] - mass[m]
             if move != 0.0:
                 gain += (G[t] - high - 0.5 * A * move) * move
-                b[m] -= scale * state.rho * move
+                b[m] -= rho * move
                 state.delta[m] -= move
                 mass[m] = r[t]
-                axpy(-move, x, W[:, m])
+                room.move[m] = -move
+                moved += 1
             if G[t] >= low - slack or r[t] > 0.0:
                 listed = list_class(state, i, m, listed)
-        state.listed[i] = listed if listed <= LISTED else 0
+        step_in(x, ids[:n], moved, room.move, W)
+        state.keep[i], state.listed[i] = True, listed if listed <= LISTED else 0
+        state.rest[i], state.parts[i] = epochs_to_rest(part, state.ease), part
         violation += high - low
+        parts += part
         steps += 1
-    return gain, violation / max(steps, 1)
+    return gain, violation, parts, steps
+
+
+@jitable
+def step_in(x: Any, ids: Array, moved: int, move: Array, W: Array) -> None:
+    """wₘ ← wₘ + moveₘ x for the classes in hand, of which `moved` move; then move is 0 again."""
+    if moved > FEW:
+        all_axpys(move, x, W)
+    for m in ids:
+        if move[m] != 0.0 and moved <= FEW:
+            axpy(move[m], x, W[:, m])
+        move[m] = 0.0
+
+
+@jitable
+def epochs_to_rest(part: float, ease: float) -> int:
+    """How many epochs a sample rests whose part in the gap is below `ease`: one, and one more
+    for every third of what it is below it."""
+    epochs = 0
+    while epochs < MOST_REST and part < ease:
+        epochs += 1
+        ease *= 0.3
+    return epochs
 
 
 @kernel
 def joint_scores(samples: Any, W: Array, scores: Array) -> None:
     """scores[i, m] = wₘᵀxᵢ."""
+    g = np.empty(W.shape[1])
     for i in range(scores.shape[0]):
-        dots(row(samples.rows, i), W, scores[i])
+        all_dots(row(samples.rows, i), W, g)
+        for m in range(scores.shape[1]):
+            scores[i, m] = g[m]
 
 
 @lean_kernel
@@ -176,10 +213,10 @@ def joint_reselect(C: float, samples: Any, scores: Array, state: Any, ids: Array
     for i in range(scores.shape[0]):
         y, G, mass = samples.codes[i], scores[i], state.masses[i]
         c = C * share(samples, i, y)
-        high, best, second, low = slopes(y, 1.0, state.b, mass, G, ids, ids.size)
+        high, best, second, low = slopes(y, state.b, mass, G, ids, ids.size)
         held = mass[best] == c and high - second > state.slack
         state.keep[i] = c > 0.0 and not held
-        listed = 0
+        state.rest[i], listed = 0, 0
         for m in range(ids.size):
             if G[m] >= low - state.slack or mass[m] > 0.0:
                 listed = list_class(state, i, m, listed)

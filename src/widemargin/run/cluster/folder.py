@@ -38,7 +38,7 @@ class Folder:
                 if term < self.term():
                     return []
                 self.save(key, value)
-                return [m.Send(tell, m.Saved(key))]
+                return [m.Send(tell, m.Saved(key, term))]
             case m.Load(key, tell):
                 return [m.Send(tell, m.Loaded(key, self.load(key)))]
             case m.Outdate():
