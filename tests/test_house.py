@@ -24,6 +24,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "bounded": 7,
     "model": 6,
     "estimators": 6,
+    "nets": 6,
     "cluster": 5.5,
     "run": 5,
     "opening": 5,

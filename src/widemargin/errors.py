@@ -3,10 +3,11 @@
 WidemarginError
 ├── InputError        bad data: file, line, column, found, remedy (also a ValueError)
 ├── ModelFileError    a model file that is damaged, foreign or too new (also a ValueError)
-├── ClusterError      a run on a cluster that cannot begin or cannot go on: party, step, deadline
 ├── SnapshotError     a snapshot of a run that is damaged, foreign or too new (also a ValueError)
-└── Diverged          the weights left the finite numbers (also an ArithmeticError, and a
-                      ValueError, which is what scikit-learn raises then)
+├── ClusterError      a run on a cluster that cannot begin or cannot go on: party, step, deadline
+├── Diverged          the weights left the finite numbers (also an ArithmeticError, and a
+│                     ValueError, which is what scikit-learn raises then)
+└── TrainingError     a training run that ended without a model (also a RuntimeError)
 """
 
 from __future__ import annotations
@@ -29,16 +30,20 @@ class ModelFileError(WidemarginError, ValueError):
     """A model file that is damaged, written by another program, or by a newer version."""
 
 
-class ClusterError(WidemarginError, RuntimeError):
-    """A run on a cluster that cannot begin or go on: who, at which step, after which deadline."""
-
-
 class SnapshotError(WidemarginError, ValueError):
     """A snapshot that is damaged, incomplete, of another program, or of a newer version."""
 
 
+class ClusterError(WidemarginError, RuntimeError):
+    """A run on a cluster that cannot begin or go on: who, at which step, after which deadline."""
+
+
 class Diverged(WidemarginError, ArithmeticError, ValueError):
     """The weights left the finite numbers; the message names epoch and last finite value."""
+
+
+class TrainingError(WidemarginError, RuntimeError):
+    """A training run that ended without a model; the message names the block and the reason."""
 
 
 def choose(name: str, value: str, table: Mapping[str, T]) -> T:

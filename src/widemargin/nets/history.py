@@ -1,0 +1,94 @@
+"""What a fit remembers: one row an epoch, the best of them, and the file that keeps both."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from widemargin.data.rows import Array
+from widemargin.files import written_whole
+
+HISTORY, BEST = "history.json", "best.safetensors"
+
+
+class Epoch(NamedTuple):
+    """The state at the end of an epoch."""
+
+    epoch: int
+    version: int  # commits since the beginning
+    seconds: float  # since this fit began
+    values: dict[str, float]  # "loss" and metrics, of the data of evaluation; empty without
+
+
+class History:
+    """Rows in the order of the epochs; `facts` say of which run they are.
+
+    With a folder all is kept there, so that an interrupted fit goes on with what it knew.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None, facts: dict[str, Any]) -> None:
+        self.folder = None if folder is None else Path(folder)
+        self.facts = facts
+        self.rows: list[Epoch] = []
+        self.ends: dict[int, int] = {}  # versions at which epochs ended
+        self.stopped = False  # early
+        self._best: Array | None = None
+        if self.folder is not None and (self.folder / HISTORY).exists():
+            self._read(self.folder / HISTORY)
+
+    def add(self, row: Epoch, vector: Array) -> None:
+        """A row, in place of one of the same epoch; keep the parameters if it is the best."""
+        self.rows = sorted([r for r in self.rows if r.epoch != row.epoch] + [row])
+        if row.values and self.best() == row:
+            self._best = vector
+            if self.folder is not None:
+                self._write_best(self.folder / BEST, vector)
+        self.write()
+
+    def best(self) -> Epoch | None:
+        """The first row of the lowest loss."""
+        judged = [row for row in self.rows if row.values]
+        return min(judged, key=lambda row: row.values["loss"]) if judged else None
+
+    def stale(self) -> int:
+        """Epochs since the best one."""
+        best = self.best()
+        return 0 if best is None else self.rows[-1].epoch - best.epoch
+
+    def best_vector(self) -> Array | None:
+        """The parameters of the best epoch."""
+        if self._best is None and self.folder is not None and (self.folder / BEST).exists():
+            from safetensors.numpy import load_file
+
+            self._best = load_file(self.folder / BEST)["theta"]
+        return self._best
+
+    def write(self) -> None:
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        rows = [row._asdict() for row in self.rows]
+        whole = {"facts": self.facts, "stopped": self.stopped, "rows": rows}
+        with written_whole(self.folder / HISTORY) as stream:
+            stream.write(json.dumps(whole, indent=1).encode())
+
+    def _read(self, path: Path) -> None:
+        whole = json.loads(path.read_text())
+        for name, value in self.facts.items():
+            if whole["facts"].get(name) != value:
+                raise ValueError(
+                    f"checkpoint={str(path.parent)!r} holds a run with {name}="
+                    f"{whole['facts'].get(name)!r}, this one has {value!r}. Give another folder, "
+                    "or the same command."
+                )
+        self.rows = [Epoch(**row) for row in whole["rows"]]
+        self.stopped = whole["stopped"]
+
+    def _write_best(self, path: Path, vector: Array) -> None:
+        from safetensors.numpy import save
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as stream:
+            stream.write(save({"theta": vector}))

@@ -1,0 +1,195 @@
+"""Trainer: a torch module trained through the parameter server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+
+from widemargin.files import written_whole
+from widemargin.nets.engines import Engine
+from widemargin.nets.evaluation import Metric, evaluated, metrics_of
+from widemargin.nets.fitting import Judge, facts_of, train
+from widemargin.nets.forward import refuse_device
+from widemargin.nets.history import Epoch, History
+from widemargin.nets.job import Build, Loss, NetJob, built
+from widemargin.nets.optimizers import rule_of
+from widemargin.nets.placing import engine_of
+from widemargin.nets.progress import Progress, Tally
+from widemargin.nets.samples import Source, source_of
+from widemargin.ps import messages as m
+from widemargin.run.cluster.engine import Cluster
+
+PathLike = str | os.PathLike[str]
+Callback = Callable[[m.Event], Any]
+
+
+class Trainer:
+    """Trains the module that `build` makes: min over θ of the mean of loss(module(x), y).
+
+    `build` is a function without arguments, called wherever the module is needed; `loss` gives the
+    mean over a batch; `optimizer` is one of `widemargin.nets.optimizers`. With `cluster=None` the
+    same steps are done in this process; else where the engine says, `address` being all that
+    changes. `checkpoint` is a folder: a fit that was interrupted goes on from there.
+
+    `average` keeps θ̄ ← α θ̄ + (1 − α) θ, which then is what is evaluated and returned. A block of
+    `batch_size` samples may be computed in runs of `microbatch`. `precision="bfloat16"` computes
+    matrix products so, parameters staying float32. `threads` is what torch uses in each worker.
+    Batch norms are given statistics from `statistics_blocks` blocks before each evaluation.
+
+    >>> import torch
+    >>> from widemargin.nets import Trainer, optimizers
+    >>> x = torch.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> data = torch.utils.data.TensorDataset(x, 3 * x)
+    >>> build, loss = lambda: torch.nn.Linear(1, 1), torch.nn.functional.mse_loss
+    >>> trainer = Trainer(build, loss, optimizers.SGD(lr=0.5))
+    >>> history = trainer.fit(data, epochs=20, batch_size=16, eval_dataset=data)
+    >>> len(history), bool(history[-1].values["loss"] < 1e-6)
+    (20, True)
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        loss: Loss,
+        optimizer: Any,
+        cluster: Engine | Cluster | None = None,
+        checkpoint: PathLike | None = None,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        microbatch: int | None = None,
+        average: float | None = None,
+        precision: str = "float32",
+        threads: int = 1,
+        statistics_blocks: int = 32,
+        progress: bool | None = None,
+    ) -> None:
+        if microbatch is not None and microbatch < 1:
+            raise ValueError(f"microbatch must be None or at least 1, got {microbatch!r}.")
+        self.build, self.loss, self.rule = build, loss, rule_of(optimizer, average)
+        self.cluster, self.checkpoint = cluster, checkpoint
+        self.seed, self.device, self.precision = seed, device, precision
+        self.microbatch, self.threads = microbatch, threads
+        self.statistics_blocks, self.progress = statistics_blocks, progress
+        self._module: torch.nn.Module | None = None
+
+    def fit(
+        self,
+        dataset: Any,
+        epochs: int = 1,
+        batch_size: int | None = None,
+        eval_dataset: Any = None,
+        *,
+        metrics: Mapping[str, Metric] | Iterable[str] = (),
+        callbacks: Sequence[Callback] = (),
+        patience: int | None = None,
+        resume: Literal["auto", "must", "never"] = "auto",
+    ) -> list[Epoch]:
+        """Train until `epochs` are done in all; returns a row for each.
+
+        `dataset` is map-style, or a DataLoader whose dataset, batch size and collate_fn are taken.
+        At each epoch's end the parameters of that moment are evaluated on `eval_dataset`, by the
+        loss and `metrics` (names, or functions of outputs and targets that give a mean over the
+        batch). With `patience`, training ends after so many epochs without a lower loss, and the
+        best parameters are returned. Callbacks are functions of an event, those of the server and
+        "evaluated"; one that returns True ends the training. `resume` says whether a run in the
+        checkpoint is gone on with: "never" refuses a folder that holds one, "must" one that holds
+        none.
+        """
+        job = self._job(source_of(dataset, batch_size))
+        eval_source = None if eval_dataset is None else source_of(eval_dataset, job.batch_size)
+        if patience is not None and eval_source is None:
+            raise ValueError(
+                f"patience={patience} needs eval_dataset: it counts epochs without a lower loss "
+                "there. Give one."
+            )
+        judge = Judge(job, eval_source, metrics_of(metrics), self.statistics_blocks)
+        history = History(self.checkpoint, facts_of(job))
+        self._module = None
+        vector = None
+        if not history.stopped:
+            engine = engine_of(self.cluster, self.checkpoint, self.device, resume)
+            run = engine.start(job, epochs, self.seed)
+            tally = Tally(job.n_blocks, job.batch_size)
+            with Progress(tally, epochs, self.progress) as progress:
+                vector = train(run, judge, history, [progress.on, *callbacks], patience)
+        if patience is not None or vector is None:
+            vector = history.best_vector()
+        self._module = judge.module_at(vector)
+        return history.rows
+
+    def model(self) -> torch.nn.Module:
+        """The trained module, in eval mode."""
+        if self._module is None:
+            raise ValueError("there is no model yet. Call fit, or load a saved one.")
+        return self._module.eval()
+
+    def evaluate(
+        self,
+        dataset: Any,
+        metrics: Mapping[str, Metric] | Iterable[str] = (),
+        batch_size: int | None = None,
+    ) -> dict[str, float]:
+        """Mean loss and metrics of the model over a dataset."""
+        source = source_of(dataset, batch_size or 256)
+        return evaluated(self.model(), source, self.loss, metrics_of(metrics), self.precision)
+
+    def save(self, path: PathLike) -> None:
+        """Write the model's state_dict as a safetensors file; of tied tensors the first."""
+        from safetensors.torch import save
+
+        state = self.model().state_dict()
+        kept = {n: t.detach().cpu().clone().contiguous() for n, t in state.items()}
+        for name in _tied(state):
+            del kept[name]
+        with written_whole(path) as stream:
+            stream.write(save(kept))
+
+    def load(self, path: PathLike) -> torch.nn.Module:
+        """The module of `build` with a saved state, which `model` and `evaluate` then use."""
+        from safetensors.torch import load_file
+
+        module = built(self.build, self.seed).to(self.device)
+        state = load_file(os.fspath(path))
+        here = module.state_dict()
+        lacks = sorted(here.keys() - state.keys() - set(_tied(here)))
+        extra = sorted(state.keys() - here.keys())
+        extra += [n for n in state.keys() & here.keys() if state[n].shape != here[n].shape]
+        if lacks or extra:
+            raise ValueError(
+                f"{path}: is of another module: it lacks {lacks} and has {extra}, unknown or of "
+                "another shape. Give the build it was trained with."
+            )
+        module.load_state_dict(state, strict=False)
+        self._module = module
+        return self.model()
+
+    def _job(self, source: Source) -> NetJob:
+        if self.cluster is None:
+            refuse_device(self.device, self.precision)
+        return NetJob.create(
+            self.build,
+            self.loss,
+            source,
+            self.rule,
+            seed=self.seed,
+            device=self.device,
+            microbatch=self.microbatch,
+            precision=self.precision,
+            threads=self.threads,
+        )
+
+
+def _tied(state: Mapping[str, torch.Tensor]) -> list[str]:
+    """The names of tensors that are others under a second name."""
+    seen: set[Any] = set()
+    tied = []
+    for name, tensor in state.items():
+        place = (tensor.data_ptr(), tensor.shape, tensor.dtype)
+        if tensor.numel() and place in seen:
+            tied.append(name)
+        seen.add(place)
+    return tied
