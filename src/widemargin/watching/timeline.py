@@ -1,0 +1,295 @@
+"""From events to the state of a run.
+
+Fed event by event, in the order in which they were told. The clocks of machines may differ, so
+times may go back a little. Of a long run it keeps a bounded amount.
+
+Most of what is counted here the coordinator tells (see ps/). A "commit" may also tell `without`,
+the workers whose gradients it did without, and `loss`; a "loss" event tells one at any time; "full"
+that a member has all commits again. "began" may tell the `Facts` of the run.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from widemargin.ps.messages import COORDINATOR, Event
+from widemargin.watching.deaths import Deaths
+from widemargin.watching.parties import SLOW_AFTER, Parties
+from widemargin.watching.progress import Path, Speed, loss_told, share
+from widemargin.watching.series import Counts
+from widemargin.watching.state import Facts, Mark, Series, State
+
+MARKS = 120
+SILENCE = 60.0  # seconds
+DEAD = ("silent", "began anew")  # why a member is lost that is dead; else it only lacks something
+BEGINS = "the coordinator begins"  # why a term begins whose coordinator is a new one
+
+
+class Timeline:
+    """`add` events, then ask for the `state`."""
+
+    def __init__(self, facts: Facts | None = None) -> None:
+        self.facts = facts or Facts()
+        self.phase, self.reason = "starting", ""
+        self.begun: float | None = None
+        self.heard: float | None = None
+        self.term = self.epoch = self.commits = self.late = 0
+        self.dropped = self.void = self.snapshots = self.errors = 0
+        self.loss: float | None = None
+        self.path, self.parties, self.deaths = Path(), Parties(), Deaths()
+        self.speed, self.counts = Speed(0.0), Counts(0.0)
+        self.marks: deque[Mark] = deque(maxlen=MARKS)
+        self.tells_full = False
+        self.erred: Any = None  # the block whose gradient last raised an error
+
+    def add(self, event: Event) -> None:
+        kind, now, what = event
+        if self.begun is None:
+            self.begin(now)
+        self.heard = max(now, self.heard or now)
+        self.term = max(self.term, what.get("term", 0))
+        handler = HANDLERS.get(kind)
+        if handler is not None:
+            handler(self, now, what)
+
+    def extend(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.add(event)
+
+    def mark(self, now: float, kind: str, name: str = "", words: str = "") -> None:
+        self.marks.append(Mark(now, kind, name, words))
+
+    # the run
+
+    def begin(self, now: float) -> None:
+        self.begun, self.speed, self.counts = now, Speed(now), Counts(now)
+
+    def began(self, now: float, what: dict[str, Any]) -> None:
+        """It begins, or goes on from a snapshot: then all processes are new."""
+        told = {name: what[name] for name in Facts._fields if what.get(name) is not None}
+        self.facts = self.facts._replace(**told)
+        again = bool(self.parties.known)
+        self.phase, self.reason = "starting", ""
+        if again:
+            self.begin(now)
+        for known in self.parties.known.values():
+            known.turn("gone", now)
+            known.past.clear()
+        self.deaths.began()
+        self.mark(now, "began", words="went on from its last snapshot" if again else "")
+
+    def ended(self, now: float, what: dict[str, Any]) -> None:
+        self.phase, self.reason = "ended", str(what.get("reason", ""))
+        self.parties.get(COORDINATOR).turn("done", now)
+        self.parties.turn_all("worker", {"alive", "slow", "waiting"}, "done", now)
+        self.parties.turn_all("shard", {"full", "joining"}, "done", now)
+        self.mark(now, "ended", words=self.reason or "all epochs are done")
+
+    # terms
+
+    def opens(self, now: float, what: dict[str, Any]) -> None:
+        why, coordinator = str(what.get("why", "")), self.parties.get(COORDINATOR)
+        if why == BEGINS:
+            if coordinator.state not in ("", "gone"):
+                coordinator.words = "began anew"
+                self.deaths.died(COORDINATOR, "began anew", now)
+                self.mark(now, "death", COORDINATOR, "began anew")
+            coordinator.lives += 1
+        else:
+            self.mark(now, "term", words=why)
+        coordinator.turn("opening", now)
+        self.phase = "recovering" if self.commits else "starting"
+        self.parties.stand_still(now)
+
+    def reign(self, now: float, what: dict[str, Any]) -> None:
+        version = what["stamp"][1]
+        gone = self.path.back_to(version)
+        self.epoch = min(self.epoch, self.path.top.epoch) if gone else self.epoch
+        if gone:
+            words = f"{gone} commit{'s' * (gone > 1)} undone, back to version {version}"
+            self.mark(now, "rollback", words=words)
+
+    def running(self, now: float, what: dict[str, Any]) -> None:
+        self.phase = "running"
+        self.parties.get(COORDINATOR).turn("reigns", now)
+        self.back(COORDINATOR, now)
+        self.parties.go_on(now)
+
+    # who takes part
+
+    def worker(self, now: float, what: dict[str, Any]) -> None:
+        self.comes(what["name"], "alive" if self.phase == "running" else "waiting", now)
+
+    def member(self, now: float, what: dict[str, Any]) -> None:
+        self.comes(what["name"], "joining", now)
+
+    def comes(self, name: str, state: str, now: float) -> None:
+        known = self.parties.get(name)
+        known.lives += 1
+        known.left_out = 0
+        known.turn(state, now)
+        if not self.back(name, now):
+            self.mark(now, "joined", name)
+
+    def back(self, name: str, now: float) -> bool:
+        """Has it returned from death?"""
+        seconds = self.deaths.returned(name, now)
+        if seconds is not None:
+            self.mark(now, "back", name, f"after {seconds:.2f} s")
+        return seconds is not None
+
+    def full(self, now: float, what: dict[str, Any]) -> None:
+        self.tells_full = True
+        self.parties.get(what["name"]).turn("full", now)
+
+    def gone(self, now: float, what: dict[str, Any]) -> None:
+        self.dies(what["name"], str(what.get("why", "")), now)
+
+    def lost(self, now: float, what: dict[str, Any]) -> None:
+        name, why = what["name"], str(what.get("why", ""))
+        if why in DEAD:
+            return self.dies(name, why, now)
+        known = self.parties.get(name)
+        known.words = why
+        known.turn("joining", now)
+        self.mark(now, "error", name, why)
+
+    def dies(self, name: str, why: str, now: float) -> None:
+        known = self.parties.get(name)
+        known.words = why
+        known.turn("gone", now)
+        self.deaths.died(name, why, now)
+        self.mark(now, "death", name, why)
+
+    # work
+
+    def commit(self, now: float, what: dict[str, Any]) -> None:
+        parts, without = what["parts"], what.get("without")
+        dropped = len(what.get("void", ()))
+        self.commits += 1
+        self.late = what["late"]
+        self.dropped += dropped
+        self.path.commit(what["stamp"][1], [block for _, block in parts])
+        self.epoch = self.path.top.epoch
+        self.speed.commit(now, len(parts))
+        self.deaths.committed(now)
+        self.parties.leave_out(without or (), self.commits, now)
+        self.parties.forgive(self.commits, now)
+        row = self.counts.at(now)
+        row.commits += 1
+        row.blocks += len(parts)
+        row.dropped += dropped
+        row.late = max(self.late, row.late or 0)
+        row.backups += dropped if without is None else len(set(without))
+        self.judged(now, what)
+
+    def judged(self, now: float, what: dict[str, Any]) -> None:
+        loss = loss_told(what)
+        if loss is not None:
+            self.loss = self.counts.at(now).loss = loss
+
+    def epoch_ends(self, now: float, what: dict[str, Any]) -> None:
+        self.epoch = what["epoch"] + 1
+        if self.facts.n_blocks is None and self.path.top.blocks % self.epoch == 0:
+            self.facts = self.facts._replace(n_blocks=self.path.top.blocks // self.epoch)
+        self.settle(now)
+
+    def voided(self, now: float, what: dict[str, Any]) -> None:
+        """A lease was taken back. From who lives, because it was too slow, or for an error."""
+        self.void += 1
+        self.counts.at(now).void += 1
+        known = self.parties.get(what["worker"])
+        if known.state == "alive" and what["block"] != self.erred:
+            self.parties.leave_out([known.name], self.commits, now, times=SLOW_AFTER)
+
+    def error(self, now: float, what: dict[str, Any]) -> None:
+        self.errors += 1
+        self.erred = what["block"]
+        self.mark(now, "error", words=f"block {tuple(what['block'])}: {what['error']}")
+
+    def storage(self, now: float, what: dict[str, Any]) -> None:
+        self.errors += 1
+        self.mark(now, "error", str(what["role"]), f"storage: {what['error']}")
+
+    def snapshot(self, now: float, what: dict[str, Any]) -> None:
+        self.snapshots += 1
+        self.path.keep_from(what["version"])
+        self.mark(now, "snapshot", words=f"version {what['version']}")
+        self.settle(now)
+
+    def settle(self, now: float) -> None:
+        """Where nobody tells when a member is full again, it is by the next milestone."""
+        if not self.tells_full and self.phase == "running":
+            self.parties.turn_all("shard", {"joining"}, "full", now)
+
+    # the state
+
+    def state(self, now: float | None = None) -> State:
+        """At the moment `now`; None: that of the last event."""
+        heard = self.heard or 0.0
+        now = heard if now is None else max(now, heard)
+        facts, top = self.facts, self.path.top
+        per_block = facts.n_samples / facts.n_blocks if facts.n_samples and facts.n_blocks else None
+        ended = self.phase == "ended"
+        done, epoch = share(top.blocks, facts.n_blocks, facts.epochs)
+        return State(
+            name=facts.name,
+            phase=self.phase,
+            reason=self.reason,
+            policy=facts.policy,
+            now=now,
+            begun=self.begun,
+            heard=self.heard,
+            term=self.term,
+            version=top.version,
+            epoch=self.epoch if epoch is None else epoch,
+            epochs=facts.epochs,
+            progress=done,
+            n_blocks=facts.n_blocks,
+            n_samples=facts.n_samples,
+            commits=self.commits,
+            late=self.late,
+            dropped=self.dropped,
+            void=self.void,
+            undone=self.path.undone,
+            deaths=self.deaths.count,
+            snapshots=self.snapshots,
+            errors=self.errors,
+            loss=self.loss,
+            rate=self.speed.overall(per_block) if ended else self.speed.lately_at(now, per_block),
+            parties=self.parties.told(),
+            recoveries=self.deaths.recoveries(),
+            recent=tuple(self.deaths.recent),
+            marks=tuple(self.marks),
+            series=self.series(now),
+        )
+
+    def series(self, now: float) -> Series:
+        """Up to now or to the end; of a run that tells nothing, to a little after its last word."""
+        if self.begun is not None and self.phase != "ended":
+            self.counts.at(min(now, (self.heard or now) + SILENCE))
+        return self.counts.series()
+
+
+HANDLERS: dict[str, Callable[[Timeline, float, dict[str, Any]], None]] = {
+    "began": Timeline.began,
+    "term": Timeline.opens,
+    "reign": Timeline.reign,
+    "running": Timeline.running,
+    "worker": Timeline.worker,
+    "gone": Timeline.gone,
+    "member": Timeline.member,
+    "full": Timeline.full,
+    "lost": Timeline.lost,
+    "commit": Timeline.commit,
+    "loss": Timeline.judged,
+    "epoch": Timeline.epoch_ends,
+    "void": Timeline.voided,
+    "error": Timeline.error,
+    "storage": Timeline.storage,
+    "snapshot": Timeline.snapshot,
+    "done": Timeline.ended,
+    "failed": Timeline.ended,
+}
