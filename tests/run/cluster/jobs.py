@@ -1,12 +1,15 @@
 """A small real job: least squares by gradients, in NumPy alone."""
 
+import time
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from widemargin.ps.optimizers import Sgd
+from widemargin.ps.messages import Block
+from widemargin.ps.optimizers import Momentum
 from widemargin.ps.parameters import Parameters, Rule, Update
-from widemargin.schedules import Constant
+from widemargin.schedules import InvScaling
 
 ROWS, KEYS = 480, 12
 
@@ -16,16 +19,16 @@ class Squares(NamedTuple):
 
     n_blocks: int = 24
     seed: int = 0
-    eta0: float = 0.05
+    eta0: float = 0.1
     momentum: float = 0.5
-    repeat: int = 1  # the gradient is computed so many times: a longer step
+    slowly: str = ""  # while this file is there, a gradient is computed again for 20 ms
     fails: int = -1  # this block raises an error
     rows: int = ROWS
     keys: int = KEYS
 
     @property
     def rule(self) -> Rule:
-        return Rule(Sgd(self.momentum), Constant(self.eta0), lam=1e-3, decay=0.9)
+        return Rule(Momentum(self.momentum), InvScaling(self.eta0, 0.5), lam=1e-3, decay=0.9)
 
     @property
     def n_keys(self) -> int:
@@ -64,8 +67,11 @@ class SquaresTask:
             raise ArithmeticError(f"block {block.index} cannot be computed")
         rows = slice(block.index, None, self.job.n_blocks)
         X, y, theta = self.X[rows], self.y[rows], np.concatenate(parts)
-        for _ in range(self.job.repeat):
+        until = time.monotonic() + 0.02
+        while True:
             g = X.T @ (X @ theta - y) / len(X)
+            if not self.job.slowly or time.monotonic() > until or not Path(self.job.slowly).exists():
+                break
         return Update(None, g, float(len(X)))
 
     def prefetch(self, block):
@@ -75,9 +81,9 @@ class SquaresTask:
         pass
 
 
-def replay(job, events, servers=1):
-    """The serial loop over the commits that `events` tell: θ, and the blocks of each epoch."""
-    tree, last = {}, None
+def path_of(events):
+    """The commits that lead to the last snapshot, in order."""
+    tree, last = {}, (0, 0)
     for event in events:
         if event.kind == "commit":
             assert event.what["stamp"] not in tree
@@ -88,20 +94,31 @@ def replay(job, events, servers=1):
     while last != (0, 0):
         path.append(tree[last])
         last = tree[last]["after"]
-    task, serial, blocks = (
-        job.open(),
-        Parameters.create(job.rule, job.first(slice(0, job.keys)), 0),
-        {},
-    )
-    for what in reversed(path):
-        theta, updates = serial.read(), []
+    return path[::-1]
+
+
+def blocks_of(path):
+    """For each epoch its blocks, in the order of their commits."""
+    blocks = {}
+    for what in path:
         for _, (epoch, index) in what["parts"]:
             blocks.setdefault(epoch, []).append(index)
-            updates.append(task.compute(BlockLike(epoch, index), [theta], None))
-        serial.apply(updates)
-    return serial, blocks
+    return blocks
 
 
-class BlockLike(NamedTuple):
-    epoch: int
-    index: int
+def replay(job, path):
+    """One process that averages the gradients of each commit."""
+    task, serial = job.open(), Parameters.create(job.rule, job.first(slice(0, job.keys)), 0)
+    for what in path:
+        theta = serial.read()
+        serial.apply([task.compute(Block(*block), [theta], None) for _, block in what["parts"]])
+    return serial
+
+
+def serial(job, epochs, seed):
+    """The loop over all blocks without any of the parameter server but its optimizer."""
+    task, shard = job.open(), Parameters.create(job.rule, job.first(slice(0, job.keys)), 0)
+    for epoch in range(epochs):
+        for index in np.random.default_rng([seed, epoch]).permutation(job.n_blocks):
+            shard.apply([task.compute(Block(epoch, int(index)), [shard.read()], None)])
+    return shard

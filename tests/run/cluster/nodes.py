@@ -19,7 +19,7 @@ def begin():
         "include_dashboard": False,
         "include_log_monitor": False,
         "no_monitor": True,
-        "_system_config": FAST,
+        "_system_config": dict(FAST),
     }
     cluster = Cluster(initialize_head=True, head_node_args=head)
     for _ in range(2):
@@ -89,6 +89,17 @@ def resumed(run, since, role=None, limit=30.0):
         if after:
             return after[0].time - since
         assert time.monotonic() < until, (run.status(), [e for e in events if e.kind != "commit"])
+        time.sleep(0.05)
+
+
+def await_worker(run, name, since, limit=30.0):
+    """Wait until the coordinator knows the worker; seconds from `since`."""
+    until = time.monotonic() + limit
+    while True:
+        for event in run.events():
+            if event.kind == "worker" and event.what["name"] == name and event.time > since:
+                return event.time - since
+        assert time.monotonic() < until, run.status()
         time.sleep(0.05)
 
 

@@ -159,6 +159,7 @@ class Cluster:
         )
         plans.put(name, "plan", plan)
         plans.put(name, "job", job)
+        plans.put(name, "secret", secrets.token_bytes(32))
         plans.put(name, "wanted", self.workers)
         fleet.begin(plan)
         return Run(name, connection)

@@ -26,8 +26,10 @@ from widemargin.run.cluster.folder import Folder
 from widemargin.run.cluster.herald import Herald
 from widemargin.run.cluster.plan import Plan
 from widemargin.run.cluster.post import Post, opened
+from widemargin.run.cluster.wire import Door, wanted
 
 FLUSH_AFTER = 16  # messages, where more are waiting
+RETRY_S = 0.001  # where a receiver had no room
 LOOK_S = 2.0  # how often an actor looks whether another has taken its place
 
 
@@ -88,10 +90,12 @@ class Host:
         self.plan, self.herald = plan, Herald(self.name, self.role_name, self.life)
         self.storing = Storing(Folder(plan.folder), self.inbox.put)
         self.role, self.computing = self.make(plan)
+        self.door = Door(self.name, self.role_name, self.life, self.inbox.put) if wanted() else None
         clock, due, look, taken = Clock(4 * settings.tick_s), 0.0, LOOK_S, 0
         while True:
             now = clock.read()
-            message = self.take(min(max(due - now, 0.0), settings.tick_s))
+            wait = RETRY_S if self.post.push() else max(due - now, 0.0)
+            message = self.take(min(wait, settings.tick_s))
             now = clock.read()
             if message is not None:
                 self.receive(message, now)

@@ -1,5 +1,7 @@
 """Messages to other actors: sent and forgotten, in batches, never waited for.
 
+Small ones go over a link where there is one (see `wire`), large ones and all else through Ray.
+
 A message may be lost: its receiver is dead or stopped. Roles repeat what matters, so errors end
 here. What goes to a receiver that does not answer is dropped beyond a bound.
 """
@@ -14,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin.run.cluster.plan import space
+from widemargin.run.cluster.wire import Links
 
 WINDOW = 16  # batches under way to one receiver
 WAITING = 1024  # messages that wait for a place in it
 AGAIN_S = 0.05  # before a receiver that had no actor is looked up again
-SHARED_BYTES = 100_000  # from here on an array is put into the object store rather than copied
+LARGE = 100_000  # bytes from which on Ray carries an array: it copies less
 
 
 class Parcel(NamedTuple):
@@ -46,6 +49,7 @@ class Post:
         self.space = space(name)
         self.peers: dict[str, Peer] = {}
         self.cut: frozenset[str] = frozenset()
+        self.links = Links(name)
 
     def send(self, to: str, message: Any) -> None:
         peer = self.peers.get(to)
@@ -61,9 +65,40 @@ class Post:
             if to in self.cut:
                 peer.waiting.clear()
                 continue
+            self.over_link(to, peer)
+            if not peer.waiting:
+                continue
             self.drain(peer)
             if len(peer.under_way) < WINDOW and self.reach(to, peer):
                 self.deliver(peer, repeated, shared)
+
+    def over_link(self, to: str, peer: Peer) -> None:
+        """Send what is small over the link, if there is one; leave the rest."""
+        link = self.links.to(to)
+        if link is None:
+            return
+        small = [message for message in peer.waiting if size(message) < LARGE]
+        try:
+            if small:
+                link.send(small)
+        except OSError:
+            self.links.drop(to)
+            return
+        large = [message for message in peer.waiting if size(message) >= LARGE]
+        peer.waiting.clear()
+        peer.waiting.extend(large)
+
+    def push(self) -> bool:
+        """Send on what a receiver had no room for; is there any?"""
+        left = False
+        for to, link in list(self.links.links.items()):
+            if link is not None and link.pending:
+                try:
+                    link.push()
+                    left = left or bool(link.pending)
+                except OSError:
+                    self.links.drop(to)
+        return left
 
     def reach(self, to: str, peer: Peer) -> bool:
         """Find the actor; without one, what waits is lost."""
@@ -126,15 +161,21 @@ def repeats(messages: Iterable[Any]) -> set[int]:
     twice: set[int] = set()
     for message in messages:
         _, payload = payload_of(message)
-        if payload is None or size(payload) < SHARED_BYTES:
+        if payload is None or size(payload) < LARGE:
             continue
         (twice if id(payload) in seen else seen).add(id(payload))
     return twice
 
 
-def size(payload: Any) -> int:
-    arrays = payload.values() if isinstance(payload, dict) else payload
-    return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
+def size(value: Any) -> int:
+    """The bytes of the arrays in a message or a payload."""
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes)
+    if isinstance(value, dict):
+        return sum(size(v) for v in value.values())
+    if isinstance(value, tuple):
+        return sum(size(v) for v in value)
+    return 0
 
 
 def opened(message: Any, parcels: tuple[Any, ...]) -> Any:

@@ -94,7 +94,7 @@ def begin(actors: int, room: int) -> Connection:
             object_store_memory=ROOM + room,
             include_dashboard=False,
             _temp_dir=folder,
-            _system_config=FAST,
+            _system_config=dict(FAST),
             **QUIET,
         )
     except BaseException:

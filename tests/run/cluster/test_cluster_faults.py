@@ -1,0 +1,209 @@
+"""SIGKILL, SIGSTOP and the loss of a node and of the driver, on a real Ray of three nodes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nodes
+import numpy as np
+import pytest
+from jobs import Squares, blocks_of, path_of, replay
+
+from widemargin.cluster import Cluster
+
+pytestmark = pytest.mark.timeout(170)
+EPOCHS, MORE = 60, 10  # commits between faults
+
+
+def check(outcome, job, epochs=EPOCHS):
+    """Each block once an epoch; the weights those of one process that averages; the optimum."""
+    path = path_of(outcome.events)
+    blocks = blocks_of(path)
+    assert sorted(blocks) == list(range(epochs))
+    assert all(sorted(one) == list(range(job.n_blocks)) for one in blocks.values())
+    np.testing.assert_array_equal(outcome.parameters, replay(job, path).read())
+    X, y = job.data()
+    best = np.linalg.solve(X.T @ X / len(X) + 1e-3 * np.eye(job.keys), X.T @ y / len(X))
+    assert job.objective(outcome.parameters) <= job.objective(best) + 1e-3
+
+
+@pytest.fixture
+def slowly(tmp_path):
+    flag = tmp_path / "slowly"
+    flag.touch()
+    return flag
+
+
+def cluster(**options):
+    return Cluster(address="auto", workers=2, servers=2, snapshot_every=30, **options)
+
+
+def killed(run, role, limit=5.0):
+    since = nodes.kill(run, role)
+    took = nodes.resumed(run, since, role)
+    assert took < limit, f"{role}: resumed after {took:.1f} s"
+    nodes.await_commits(run, MORE)
+    return took
+
+
+def test_with_replicas(three_nodes, slowly, record_property):
+    job = Squares(slowly=str(slowly))
+    with cluster(replicas=2, max_workers=3).start(job, EPOCHS, seed=1) as run:
+        nodes.await_commits(run, MORE)
+        for role in ("worker-0", "shard-0.0", "coordinator"):
+            record_property(role, killed(run, role))
+        since = nodes.kill(run, "observer")
+        nodes.await_commits(run, MORE)
+        lose_node(three_nodes, run)
+        slowly.unlink()
+        outcome = run.result(60)
+    check(outcome, job)
+    assert nodes_of_replicas_differ(outcome, since)
+
+
+def lose_node(three_nodes, run):
+    """A node goes with a replica on it; another comes, and gets a worker."""
+    head = three_nodes.head_node.node_id
+    places = {r: nodes.identity(run, r)["node"] for r in ("shard-0.0", "shard-0.1")}
+    assert len(set(places.values())) == 2
+    role = next(role for role, node in places.items() if node != head)
+    victim = next(n for n in three_nodes.list_all_nodes() if n.node_id == places[role])
+    since = time.time()
+    three_nodes.remove_node(victim, allow_graceful=False)
+    nodes.add(three_nodes)
+    assert nodes.resumed(run, since, role) < 10.0
+    nodes.await_worker(run, "worker-2", since)
+    places = {nodes.identity(run, r)["node"] for r in ("shard-0.0", "shard-0.1")}
+    assert len(places) == 2
+
+
+def nodes_of_replicas_differ(outcome, since):
+    """The observer was dead meanwhile, and yet lacks nothing: the path is whole (see check)."""
+    return any(event.time > since for event in outcome.events)
+
+
+def test_with_snapshots_only(three_nodes, slowly, record_property):
+    job = Squares(slowly=str(slowly))
+    with cluster().start(job, EPOCHS, seed=2) as run:
+        nodes.await_commits(run, MORE)
+        for role in ("shard-0.0", "coordinator"):
+            record_property(role, killed(run, role))
+        slowly.unlink()
+        outcome = run.result(60)
+    check(outcome, job)
+    assert any(e.kind == "reign" and e.what["rollback"] and e.what["term"] > 1 for e in outcome.events)
+
+
+def test_a_stopped_worker_and_a_cut_link(three_nodes, slowly):
+    import ray
+
+    job = Squares(slowly=str(slowly))
+    with cluster().start(job, EPOCHS, seed=4) as run:
+        nodes.await_commits(run, MORE)
+        stopped = nodes.identity(run, "worker-0")["pid"]
+        os.kill(stopped, signal.SIGSTOP)
+        since = time.time()
+        try:
+            assert nodes.resumed(run, since, "worker-0") < 5.0
+            nodes.await_commits(run, MORE)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        nodes.await_worker(run, "worker-0", since)
+        worker = nodes.actor(run, "worker-1")
+        ray.get(worker.cut.remote(frozenset(["coordinator"])))
+        assert nodes.resumed(run, time.time(), "worker-1") < 5.0
+        ray.get(worker.cut.remote(frozenset()))
+        run.scale(3)
+        nodes.await_worker(run, "worker-2", since)
+        slowly.unlink()
+        outcome = run.result(60)
+    check(outcome, job)
+
+
+DRIVER = """
+import sys
+from jobs import Squares
+from widemargin.cluster import Cluster
+address, folder, slowly, name = sys.argv[1:]
+cluster = Cluster(None if address == "none" else address, snapshot_to=folder, snapshot_every=5)
+with cluster.start(Squares(slowly=slowly), 20, seed=5, name=name) as run:
+    while len([e for e in run.events() if e.kind == "commit"]) < 20:
+        pass
+    print("under way", run.connection.folder, flush=True)
+    run.result()
+    print("done", flush=True)
+"""
+
+
+def drive(address, folder, slowly, name):
+    command = [sys.executable, "-c", DRIVER, address, str(folder), str(slowly), name]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def under_way(driver):
+    for line in driver.stdout:
+        if line.startswith("under way"):
+            return line.split()[2]
+    raise AssertionError("the driver ended early")
+
+
+def test_the_driver_dies_and_another_attaches(three_nodes, slowly, tmp_path):
+    with drive(three_nodes.address, tmp_path / "run", slowly, "orphan") as driver:
+        under_way(driver)
+        driver.kill()
+    since = time.time()
+    with Cluster.attach("orphan") as run:
+        before = [event for event in nodes.commits(run) if event.time > since]
+        nodes.await_commits(run, 1)
+        assert nodes.commits(run)[len(before) - 1].time - since < 10.0
+        slowly.unlink()
+        outcome = run.result(60)
+    check(outcome, Squares(), 20)
+
+
+def leftovers(folder):
+    """Processes that were of a private Ray, and its files."""
+    from widemargin.run.cluster.watchdog import users
+
+    return [*users(str(folder)), *([folder] if folder.exists() else [])]
+
+
+def test_a_private_ray_ends_with_its_killed_driver_and_the_run_goes_on(
+    ray_installed, slowly, tmp_path
+):
+    shared_memory = set(os.listdir("/dev/shm"))
+    with drive("none", tmp_path / "run", slowly, "mine") as driver:
+        private = Path(under_way(driver)).parent
+        assert leftovers(private)
+        driver.kill()
+    until = time.monotonic() + 10.0
+    while leftovers(private) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert leftovers(private) == []
+    assert set(os.listdir("/dev/shm")) <= shared_memory
+    slowly.unlink()
+    with drive("none", tmp_path / "run", slowly, "mine") as driver:
+        private = Path(under_way(driver)).parent
+        rest = driver.stdout.read()
+    assert driver.returncode == 0 and "done" in rest
+    assert leftovers(private) == []
+    assert set(os.listdir("/dev/shm")) <= shared_memory
+    go_on(tmp_path / "run")
+
+
+def go_on(folder):
+    """The events of both drivers together tell one complete run."""
+    import json
+
+    from widemargin.ps.messages import Event
+    from widemargin.run.cluster.observer import frozen
+
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    events = [Event(kind, at, frozen(what)) for *_, kind, at, what in lines]
+    blocks = blocks_of(path_of(events))
+    assert len([e for e in events if e.kind == "began"]) == 2
+    assert sorted(blocks) == list(range(20))
+    assert all(sorted(one) == list(range(24)) for one in blocks.values())
