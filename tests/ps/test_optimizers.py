@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from optimizer_twins import OPTIMIZERS, walk
+from optimizer_twins import MOVES, OPTIMIZERS, walk
 
 from widemargin.errors import Diverged
-from widemargin.ps.optimizers import Adagrad, Adam, Momentum, Sgd
+from widemargin.ps.optimizers import Adagrad, Adam, Momentum, Sgd, shrinking
 from widemargin.ps.parameters import Parameters, Rule, Update
 from widemargin.schedules import Constant, InvScaling, Optimal, rate
 
@@ -52,6 +52,25 @@ def test_absent_keys_have_the_gradient_zero(optimizer):
         named.apply(updates)
         whole.apply(filled)
         np.testing.assert_array_equal(named.read(), whole.read())
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_weights_shrink_first_and_free_keys_do_not_nor_decay(optimizer):
+    rng, eta, lam, share, free = np.random.default_rng(8), 0.1, 0.7, 0.25, 25
+    theta = dense(rng, np.float64)
+    rule = Rule(optimizer, Constant(eta), lam, START + free, share)
+    shard = Parameters.create(rule, theta, START)
+    move, freely = MOVES[type(optimizer)], optimizer._replace(weight_decay=0.0)
+    kept = freely if shrinking(optimizer) else optimizer
+    shrink = 1.0 - eta * (lam + shrinking(optimizer))
+    a, b, a_state, b_state = theta[:free], theta[free:], {}, {}
+    for t in range(1, 80):
+        g = dense(rng, np.float64)
+        shard.apply([Update(None, g, 1.0)])
+        a = shrink * a
+        a = a + move(kept, a, g[:free], eta, t, a_state)
+        b = b + move(freely, b, g[free:], eta * share, t, b_state)
+    np.testing.assert_allclose(shard.read(), np.concatenate([a, b]), rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -127,19 +146,28 @@ def test_weights_of_nothing_move_nothing():
     theta = np.ones((N, WIDTH))
     shard = Parameters.create(Rule(Sgd(), Constant(0.1)), theta, START)
     shard.apply([Update(None, theta, 0.0), Update(None, theta, 0.0)])
+    shard.apply([Update(None, theta, 0.0)])
+    shard.apply([Update(some, theta[:2], 0.0) for some in [np.array([6, 7]), np.array([7, 9])]])
     np.testing.assert_array_equal(shard.read(), theta)
 
 
-def test_the_average_forgets_as_stated():
-    rng, alpha = np.random.default_rng(6), 0.8
-    theta = dense(rng, np.float64)
-    rule = Rule(Adam(), Constant(0.1), lam=0.2, free_from=START + 20, decay=alpha)
-    shard, average = Parameters.create(rule, theta, START), theta.copy()
-    for _ in range(20):
-        shard.apply([Update(None, dense(rng, np.float64), 1.0)])
+@pytest.mark.parametrize("optimizer", [Adam(), Sgd(), Adagrad()], ids=str)
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.95])
+@pytest.mark.parametrize("named", ["all", "some", "either"])
+@pytest.mark.parametrize("dtype, close", [(np.float64, 1e-12), (np.float32, 2e-5)])
+def test_the_average_forgets_as_stated(optimizer, alpha, named, dtype, close):
+    """Also where the scale and the average's own are renewed on the way."""
+    rng = np.random.default_rng(6)
+    theta = dense(rng, dtype)
+    rule = Rule(optimizer, Constant(0.3), lam=2.0, free_from=START + 20, decay=alpha)
+    shard, average = Parameters.create(rule, theta, START), theta.astype(float)
+    for k in range(400):
+        keys = None if named == "all" or (named == "either" and k % 7 == 0) else some_keys(rng)
+        g = dense(rng, dtype, N if keys is None else len(keys))
+        shard.apply([Update(keys, g, 1.0)])
         average = alpha * average + (1 - alpha) * shard.read()
-    np.testing.assert_allclose(shard.read_average(), average, rtol=1e-12)
-    assert not np.allclose(average, shard.read())
+        np.testing.assert_allclose(shard.read_average(), average, rtol=close, atol=close)
+    assert shard.read_average().dtype == dtype
     bare = Parameters.create(rule._replace(decay=None), theta, START)
     np.testing.assert_array_equal(bare.read_average(), theta)
 

@@ -1,11 +1,14 @@
 """A shard's state: exact copies, any cut into shards, no trace of reading; what is refused."""
 
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optimizer_twins import OPTIMIZERS
 
+from widemargin.ps import parameters
 from widemargin.ps.optimizers import Adagrad, Sgd
 from widemargin.ps.parameters import Parameters, Rule, Update
 from widemargin.schedules import Constant, Optimal
@@ -193,3 +196,8 @@ def test_arrays_of_another_rule_are_refused():
         Parameters.restore(rule, arrays, 0)
     with pytest.raises(ValueError, match=r"squares must be float64 of shape \(3, 1\).* \(2, 1\)"):
         Parameters.restore(rule, {**arrays, "squares": np.zeros((2, 1))}, 0)
+
+
+def test_the_example_runs():
+    results = doctest.testmod(parameters)
+    assert results.attempted > 4 and results.failed == 0

@@ -1,1 +1,1 @@
-"""The parameter server's parts as plain state machines: no clock, socket, thread or process."""
+"""The parameter server as pure state machines: no clock, no socket, no thread, no Ray."""

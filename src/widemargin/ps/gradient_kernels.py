@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from widemargin._jit import lean_kernel
 from widemargin.data.rows import Array
 from widemargin.ps.optimizer_kernels import unruly
+
+LAST = np.iinfo(np.int64).max  # no position
 
 
 @lean_kernel
@@ -32,26 +36,32 @@ def weighted_more_at(total: Array, at: Array, g: Array, c: Any) -> None:
 
 
 @lean_kernel
-def merged_more(
-    place: Array, at: Array, g: Array, c: Any, seen: Array, total: Array, count: int
+def merged(
+    at: Array, g: Array, shares: Array, heads: Array, ends: Array, seen: Array, total: Array
 ) -> int:
-    """Add c g[i] to the total of row at[i]; returns how many rows were met by now.
+    """seen ← the keys of k gradients in order, total ← the sums of their rows; returns how many.
 
-    place[j] − 1 is where row j has its total; 0 says that it was not met, and then it gets the
-    next place. Costs O(nonzeros), whatever the number of gradients before.
+    Gradient i is the rows heads[i] … ends[i] − 1 of `at` and g, sorted by key; the heads move to
+    the ends. A distinct key costs k comparisons in cache and its rows, each read once in order.
     """
-    for i in range(at.size):
-        j = at[i]
-        fresh = place[j] == 0
-        if fresh:
-            seen[count] = j
-            count += 1
-            place[j] = count
-        for k in range(total.shape[1]):
-            if fresh:
-                total[place[j] - 1, k] = c * g[i, k]
-            else:
-                total[place[j] - 1, k] += c * g[i, k]
+    count, low = 0, LAST
+    for i in range(heads.size):
+        low = min(low, at[heads[i]]) if heads[i] < ends[i] else low
+    while low < LAST:
+        after, fresh = LAST, True
+        for i in range(heads.size):
+            h = heads[i]
+            if h < ends[i] and at[h] == low:
+                for k in range(total.shape[1]):
+                    term = shares[i] * g[h, k]
+                    total[count, k] = term if fresh else total[count, k] + term
+                fresh = False
+                h += 1
+                heads[i] = h
+            if h < ends[i]:
+                after = min(after, at[h])
+        seen[count] = low
+        low, count = after, count + 1
     return count
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from widemargin.data.rows import Array
 from widemargin.ps.gradient_kernels import (
     all_finite,
-    merged_more,
+    merged,
     weighted_more,
     weighted_more_at,
     weighted_pair,
@@ -31,7 +31,7 @@ class Update(NamedTuple):
 class Gradient(NamedTuple):
     """The mean of updates, in the positions of one shard."""
 
-    at: Any  # (m,) positions, each once; None: all of them
+    at: Any  # (m,) positions, sorted, each once; None: all of them
     values: Array  # (m, width) or (n, width), read-only
 
 
@@ -48,21 +48,13 @@ class Scratch:
 
     def __init__(self, like: Array) -> None:
         self._like = like
-        self.dtype, self.width = like.dtype, like.shape[1]
         self._total: Array | None = None
-        self._place: Array | None = None
 
     def total(self) -> Array:
-        """An array of the shape of θ, of any content."""
+        """An array of the shape and type of θ, of any content."""
         if self._total is None:
             self._total = np.empty_like(self._like)
         return self._total
-
-    def place(self) -> Array:
-        """(n,) of zeros, to be left as zeros."""
-        if self._place is None:
-            self._place = np.zeros(len(self._like), np.int64)
-        return self._place
 
 
 def positions(keys: Array | None, start: int, n: int) -> Array | None:
@@ -140,31 +132,32 @@ def mean(
 ) -> Gradient:
     """g = Σ cᵢ gᵢ with cᵢ = nᵢ / Σ nᵢ, added up in the order given.
 
-    A single update is taken as it is: its c is 1. What no update names has the gradient 0. With
-    `sparse`, updates that all name their keys cost O(nonzeros) and give what they name alone;
-    else, and where one names none, the gradient is of all keys.
+    A single update is taken as it is: its c is 1. If Σ nᵢ = 0, so is g. What no update names has
+    the gradient 0. With `sparse`, updates that all name their keys cost O(nonzeros) and give what
+    they name alone; else, and where one names none, the gradient is of all keys.
     """
-    if len(updates) == 1 and (at[0] is None or sparse):
+    if len(updates) == 1 and updates[0].n > 0.0 and (at[0] is None or sparse):
         return Gradient(at[0], fixed(updates[0].values))
     weight = float(sum(update.n for update in updates)) or 1.0
-    number = room.dtype.type
+    number = updates[0].values.dtype.type
     parts = [
         Part(a, fixed(update.values), number(update.n / weight))
         for a, update in zip(at, updates, strict=True)
     ]
     if sparse and all(part.at is not None for part in parts):
-        return _named(parts, room)
+        return _named(parts)
     return Gradient(None, fixed(_all(parts, room.total())))
 
 
-def _named(parts: list[Part], room: Scratch) -> Gradient:
-    """The sum over the keys that any part names, in the order in which they are met."""
-    most = sum(len(part.values) for part in parts)
-    seen, total = np.empty(most, np.int64), np.empty((most, room.width), room.dtype)
-    place, count = room.place(), 0
-    for part in parts:
-        count = merged_more(place, part.at, part.values, part.share, seen, total, count)
-    place[seen[:count]] = 0
+def _named(parts: list[Part]) -> Gradient:
+    """The sum over the keys that any part names."""
+    at = np.concatenate([part.at for part in parts])
+    g = np.concatenate([part.values for part in parts])
+    ends = np.cumsum([len(part.at) for part in parts])
+    heads = np.concatenate([[0], ends[:-1]])
+    shares = np.array([part.share for part in parts])
+    seen, total = np.empty_like(at), np.empty_like(g)
+    count = merged(at, g, shares, heads, ends, seen, total)
     return Gradient(seen[:count], fixed(total[:count]))
 
 

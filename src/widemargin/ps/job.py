@@ -107,7 +107,7 @@ class Carrier:
         match message:
             case m.Touch(block):
                 return m.Touched(block, split_keys(self.task.touch(block), self.parts))
-            case m.Compute(lease):
+            case m.Compute():
                 return self.compute(message)
             case m.Prefetch(block):
                 self.task.prefetch(block)

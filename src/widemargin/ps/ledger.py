@@ -56,8 +56,8 @@ class Ledger:
         """Lease the block `wanted` if it is free, else the next one."""
         if not self.free or self.done:
             return None
-        if wanted is not None and wanted.epoch == self.epoch and wanted.index in self.free:
-            self.free.remove(wanted.index)
+        if wanted is not None and wanted.epoch == self.epoch and wanted.number in self.free:
+            self.free.remove(wanted.number)
             block = wanted
         else:
             block = Block(self.epoch, self.free.popleft())
@@ -66,7 +66,7 @@ class Ledger:
 
     def free_beside(self, wanted: Mapping[str, Block], name: str) -> Block | None:
         """The next free block that no other worker reads ahead already."""
-        others = {block.index for worker, block in wanted.items() if worker != name}
+        others = {block.number for worker, block in wanted.items() if worker != name}
         return next((Block(self.epoch, i) for i in self.free if i not in others), None)
 
     def take_again(self, lease: LeaseId, of: LeaseId, worker: str, version: int, now: float) -> Any:
@@ -78,18 +78,18 @@ class Ledger:
     def give_back(self, lease: LeaseId) -> Held | None:
         """End a lease; its block is free again unless committed or under way elsewhere."""
         held = self.leases.pop(lease, None)
-        if held is None or self.committed[held.block.index] or held.block.epoch != self.epoch:
+        if held is None or self.committed[held.block.number] or held.block.epoch != self.epoch:
             return held
         if all(other.block != held.block for other in self.leases.values()):
-            self.free.appendleft(held.block.index)
+            self.free.appendleft(held.block.number)
         return held
 
     def commit(self, blocks: list[Block]) -> list[LeaseId]:
         """Count the blocks; return the leases that this ends, those on the same blocks."""
         for block in blocks:
             assert block.epoch == self.epoch, f"{block} committed in epoch {self.epoch}"
-            assert not self.committed[block.index], f"{block} committed twice"
-            self.committed[block.index] = True
+            assert not self.committed[block.number], f"{block} committed twice"
+            self.committed[block.number] = True
             self.left -= 1
         ended = [lease for lease, held in self.leases.items() if held.block in blocks]
         for lease in ended:

@@ -9,6 +9,8 @@ Every message may be lost, doubled or overtaken; every role sends again, on its 
 answered, and takes a message that it knows already as if it were new.
 """
 
+# long: one vocabulary, a few lines a word
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
@@ -35,7 +37,7 @@ class Block(NamedTuple):
     """A fixed range of samples in one epoch: the unit of work, of retry and of accounting."""
 
     epoch: int
-    index: int
+    number: int
 
 
 class Entry(NamedTuple):
@@ -152,12 +154,12 @@ class Held(NamedTuple):
 class Alive(NamedTuple):
     """I live, and stand in `term`. `whole`: I have parameters, with all commits up to `stamp`.
 
-    `count` grows with each such message of one life: an older one tells nothing.
+    `sequence` grows with each such message of one life: an older one tells nothing.
     """
 
     member: str
     life: int
-    count: int
+    sequence: int
     term: int
     whole: bool
     stamp: Stamp
@@ -254,7 +256,8 @@ class State(NamedTuple):
 class Save(NamedTuple):
     """Keep `value` under `key`, whole or not at all, then tell `tell`.
 
-    A save of an older term than "term" says is refused: its coordinator reigns no longer.
+    A save of an older term than "term" says is refused: its coordinator reigns no longer. Another
+    may, so the coordinator is told what is under "term".
     """
 
     term: int

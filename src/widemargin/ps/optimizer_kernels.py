@@ -116,6 +116,15 @@ def adam_step(v: Array, m: Array, q: Array, g: Array, numbers: Array) -> int:
 
 @lean_kernel
 def averaged(a: Array, v: Array, alpha: Any, rest: Any, s: Any) -> None:
-    """a ← α a + (1 − α) (s v),  rest = 1 − α."""
+    """a ← α a + rest (s v)."""
     for j in range(a.size):
         a[j] = alpha * a[j] + rest * (s * v[j])
+
+
+@lean_kernel
+def leaned(u: Array, v: Array, at: Array, free: int, r: Any, free_r: Any) -> None:
+    """u ← u + r v in the rows named by `at`; from `free` on with `free_r`."""
+    for i in range(at.size):
+        c = r if at[i] < free else free_r
+        for k in range(v.shape[1]):
+            u[at[i], k] += c * v[at[i], k]

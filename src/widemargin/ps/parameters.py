@@ -9,6 +9,7 @@ import numpy as np
 
 from widemargin.data.rows import Array
 from widemargin.errors import Diverged
+from widemargin.ps.average import DecayedAverage
 from widemargin.ps.gradients import (
     Gradient,
     Scratch,
@@ -19,7 +20,6 @@ from widemargin.ps.gradients import (
     refuse_update,
     told,
 )
-from widemargin.ps.optimizer_kernels import averaged
 from widemargin.ps.optimizers import (
     Numbers,
     keeps_scale,
@@ -53,8 +53,9 @@ class Parameters:
     The other optimizers take max(0, 1 − η λ) θ into step 3 (see `optimizers`). θ is multiplied
     out nowhere else: `read` gives s v and leaves s and v alone. So the same updates in the same
     order give the same bits, whatever was read between, and however keys are cut into shards.
-    With named keys, Sgd and Adagrad without weight decay and average cost O(nonzeros) a commit.
-    All else costs O(n), as the state of absent keys, whose gradient is 0, decays as well.
+    With named keys, Sgd, and Adagrad without weight decay, cost O(nonzeros) a commit, also with an
+    average (see `average`: then it is θ̄ to rounding). All else costs O(n), as the state of absent
+    keys, whose gradient is 0, decays as well.
 
     >>> import numpy as np
     >>> from widemargin.ps.optimizers import Sgd
@@ -71,10 +72,13 @@ class Parameters:
         self._rule, self._start = rule, start
         self._v = arrays["theta"]
         self._state = tuple(arrays[name] for name in slots(rule.optimizer))
-        self._average = None if rule.decay is None else arrays["average"]
         self._scale, self.t = float(arrays["scale"]), int(arrays["t"])
         n = len(self._v)
         self._free = n if rule.free_from is None else min(max(rule.free_from - start, 0), n)
+        self._average = None
+        if rule.decay is not None:
+            u, parts = arrays["average"], arrays["average_parts"]
+            self._average = DecayedAverage(rule.decay, self._free, u, parts)
         self._room = Scratch(self._v)
 
     @classmethod
@@ -95,7 +99,7 @@ class Parameters:
         for name, first in slots(rule.optimizer).items():
             arrays[name] = np.full(v.shape, first, v.dtype) if first else np.zeros(v.shape, v.dtype)
         if rule.decay is not None:
-            arrays["average"] = v.copy()
+            arrays |= {"average": v.copy(), "average_parts": np.array([1.0, 0.0, 0.0])}
         return cls(rule, start, arrays)
 
     def read(self, keys: Array | None = None) -> Array:
@@ -109,7 +113,7 @@ class Parameters:
 
     def read_average(self) -> Array:
         """A copy of θ̄; θ where the rule keeps no average."""
-        return self.read() if self._average is None else self._average.copy()
+        return self.read() if self._average is None else self._average.read(self._v)
 
     def check(self, update: Update) -> None:
         """ValueError for keys of other shards, unsorted or repeated, a wrong shape or type, NaN
@@ -123,12 +127,14 @@ class Parameters:
         The form of the updates is checked again, their values are not (see `check`). Raises
         Diverged if a weight is no longer finite; the shard is of no use then.
         """
+        v = self._v
+        if not updates:
+            updates = [Update(np.empty(0, np.int64), np.empty((0, v.shape[1]), v.dtype), 1.0)]
         at = [refuse_update(update, self._start, self._v) for update in updates]
         sparse = steps_at(self._rule.optimizer)
         with np.errstate(over="ignore", invalid="ignore"):
             gradient = mean(updates, at, sparse, self._room)
-            bad = self._step(gradient)
-            self._take_average()
+            bad = self._moved(gradient)
         self.t += 1
         if bad:
             raise Diverged(
@@ -136,7 +142,8 @@ class Parameters:
                 f"the finite numbers in commit {self.t}. Lower eta0, or scale the data."
             )
 
-    def _step(self, gradient: Gradient) -> int:
+    def _moved(self, gradient: Gradient) -> int:
+        """Steps 2 to 4; how many weights are not finite after it."""
         rule, free, v = self._rule, self._free, self._v
         eta = rate(rule.schedule, self.t)
         shrink = max(0.0, 1.0 - eta * (rule.lam + shrinking(rule.optimizer)))
@@ -146,29 +153,36 @@ class Parameters:
         by = Numbers(self.t, eta, self._scale, shrink, decay=True)
         free_eta = eta * rule.free_share
         if gradient.at is not None:
-            at, g = gradient
-            return step_at(rule.optimizer, v, self._state, at, g, free, by, free_eta)
+            return self._moved_at(gradient.at, gradient.values, by, free_eta)
+        if self._average is not None:
+            self._average.multiply_out(v)
         bad = 0
         freely = Numbers(self.t, free_eta, scale=1.0, shrink=1.0, decay=False)
         for rows, numbers in [(slice(0, free), by), (slice(free, None), freely)]:
             flat, g = v[rows].reshape(-1), gradient.values[rows].reshape(-1)
             state = tuple(slot[rows].reshape(-1) for slot in self._state)
             bad += step(rule.optimizer, flat, state, g, numbers) if flat.size else 0
+        if self._average is not None:
+            self._average.take(v, self._scale)
+        return bad
+
+    def _moved_at(self, at: Array, g: Array, by: Numbers, free_eta: float) -> int:
+        v, average = self._v, self._average
+        if average is not None:
+            average.leave(v, at, 1.0)
+        bad = step_at(self._rule.optimizer, v, self._state, at, g, self._free, by, free_eta)
+        if average is not None:
+            average.leave(v, at, -1.0)
+            average.take_lazily(v, self._scale)
         return bad
 
     def _shrink(self, shrink: float) -> None:
         self._scale *= shrink
         if self._scale < SMALLEST_SCALE:
+            if self._average is not None:
+                self._average.multiply_out(self._v)
             self._v[: self._free] *= self._v.dtype.type(self._scale)
             self._scale = 1.0
-
-    def _take_average(self) -> None:
-        if self._average is None or self._rule.decay is None:
-            return
-        number, alpha, free = self._v.dtype.type, self._rule.decay, self._free
-        for rows, s in [(slice(0, free), self._scale), (slice(free, None), 1.0)]:
-            a, v = self._average[rows].reshape(-1), self._v[rows].reshape(-1)
-            averaged(a, v, number(alpha), number(1.0 - alpha), number(s))
 
     def arrays(self) -> dict[str, Array]:
         """Copies of all that the future depends on: theta (v of θ = s v), scale, t, the slots of
@@ -179,8 +193,7 @@ class Parameters:
             "t": np.int64(self.t),
         }
         whole |= dict(zip(slots(self._rule.optimizer), self._state, strict=True))
-        if self._average is not None:
-            whole["average"] = self._average
+        whole |= {} if self._average is None else self._average.arrays()
         return {name: np.array(array) for name, array in whole.items()}
 
     @classmethod
@@ -188,14 +201,14 @@ class Parameters:
         """The shard that `arrays` told, bit for bit: its future is the same."""
         refuse_rule(rule)
         expected = {"theta", "scale", "t", *slots(rule.optimizer)}
-        expected |= set() if rule.decay is None else {"average"}
+        expected |= set() if rule.decay is None else {"average", "average_parts"}
         if set(arrays) != expected:
             raise ValueError(
                 f"arrays must be {sorted(expected)} for {rule.optimizer}, got {sorted(arrays)}. "
                 "Restore with the rule that they were written under."
             )
         theta = arrays["theta"]
-        for name in expected - {"scale", "t"}:
+        for name in expected - {"scale", "t", "average_parts"}:
             array = arrays[name]
             if (array.dtype, array.shape) != (theta.dtype, theta.shape) or array.dtype not in TYPES:
                 raise ValueError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from widemargin.ps.ledger import Held
 from widemargin.ps.messages import LeaseId, Stamp, View
 from widemargin.ps.settings import Settings
 
@@ -18,14 +19,15 @@ class Member:
 
     group: int
     life: int = -1
-    count: int = 0  # of its newest word in this life
+    sequence: int = 0  # of its newest word in this life
     seen: float = -1e9
     term: int = 0
     whole: bool = False
     stamp: Stamp = (0, 0)
     full: bool = False
     present: bool = False
-    sent: float = -1e9  # when commits or a copy were last sent to it again
+    copied: float = -1e9  # when a copy was last asked for it
+    behind: float | None = None  # since when it lacks the commit that comes next
 
 
 @dataclass
@@ -35,7 +37,6 @@ class Hand:
     life: int
     seen: float
     waiting: bool = False
-    newest: LeaseId | None = None  # the newest lease it has seen
     busy: float | None = None
     stalled: bool = False
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -44,9 +45,15 @@ class Hand:
         self.busy, self.waiting = now, False
 
     def ends(self, now: float) -> None:
-        """Its gradient is done, or it waits for the next one."""
+        """Its gradient is done."""
         if self.busy is not None:
             self.durations.append(now - self.busy)
+        self.busy, self.stalled = None, False
+
+    def stops(self, now: float) -> None:
+        """Its gradient is no longer wanted: remember how long it would have taken."""
+        if self.busy is not None:
+            self.durations.append(expected(now - self.busy, self.durations))
         self.busy, self.stalled = None, False
 
 
@@ -59,9 +66,6 @@ class Roster:
             name: Member(g) for g, names in enumerate(settings.groups) for name in names
         }
         self.hands: dict[str, Hand] = {}
-
-    def group(self, g: int) -> list[str]:
-        return list(self.settings.groups[g])
 
     def full(self, g: int) -> list[str]:
         return [name for name in self.settings.groups[g] if self.members[name].full]
@@ -93,18 +97,21 @@ class Roster:
     def present(self) -> list[str]:
         return [name for name, member in self.members.items() if member.present]
 
-    def durations(self, now: float) -> list[list[float]]:
-        """For each worker at work its latest durations, newest last; one under way counts once it
-        takes longer than those."""
-        rows = []
-        for hand in self.hands.values():
-            row = list(hand.durations)
-            under_way = 0.0 if hand.busy is None else now - hand.busy
-            if under_way > max(row, default=0.0):
-                row.append(under_way)
-            if row:
-                rows.append(row)
-        return rows
+    def arrivals(self, leases: Mapping[LeaseId, Held], now: float) -> list[float]:
+        """For each worker, how long after the first lease began its gradient comes, or came."""
+        since = {held.worker: held.since for held in leases.values()}
+        begun = min(since.values(), default=now)
+        times = []
+        for name, hand in self.hands.items():
+            known = hand.durations or [d for other in self.hands.values() for d in other.durations]
+            if hand.stalled or not known:
+                continue
+            if name in since and hand.busy is None:
+                takes = known[-1]
+            else:
+                takes = expected(0.0 if hand.busy is None else now - hand.busy, known)
+            times.append(since.get(name, now) - begun + takes)
+        return times
 
     def typical(self) -> float | None:
         """The median duration of a gradient; None: none is known."""
@@ -112,14 +119,12 @@ class Roster:
         return known[len(known) // 2] if known else None
 
 
-def arrivals(rows: Iterable[Sequence[float]]) -> list[float]:
-    """The mean time of the k-th fastest gradient, k = 1, 2, …, over the latest rounds."""
-    rows = [list(row) for row in rows]
-    if not rows:
-        return []
-    rounds = max(len(row) for row in rows)
-    sums = [0.0] * len(rows)
-    for r in range(rounds):
-        for k, d in enumerate(sorted(row[-1 - r % len(row)] for row in rows)):
-            sums[k] += d / rounds
-    return sums
+def expected(elapsed: float, known: Collection[float]) -> float:
+    """How long a gradient takes that has taken so long already, others having taken the known.
+
+    As long as the next longer of these; beyond all of them, as long again as it is late by now:
+    what has no typical length lasts the longer the longer it has lasted.
+    """
+    ordered = sorted(known)
+    typical = ordered[len(ordered) // 2] if ordered else 0.0
+    return min((d for d in ordered if d > elapsed), default=2.0 * elapsed - typical)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from widemargin.ps import messages as m
+from widemargin.ps.keys import part_key
 from widemargin.ps.settings import Settings, group_of
 
 S = TypeVar("S", bound="Store")
@@ -65,7 +66,8 @@ class Shard:
     # time
 
     def tick(self, _: m.Tick, now: float) -> list[m.Send]:
-        return [self.alive(), *self.load(now)]
+        waits = self.promised > self.term  # for an order that may never come: say so again
+        return [self.alive(), *self.load(now), *([self.report()] if waits else [])]
 
     def alive(self) -> m.Send:
         self.told += 1
@@ -150,15 +152,15 @@ class Shard:
 
     def inquire(self, inquire: m.Inquire, now: float) -> list[m.Send]:
         self.promised = max(self.promised, inquire.term)
+        return [self.report()]
+
+    def report(self) -> m.Send:
         log = tuple(self.log[v] for v in sorted(self.log) if v <= self.version)
         whole, held = self.store is not None, frozenset(self.held)
-        return [
-            self.tell(
-                m.Report(
-                    self.name, self.life, self.promised, whole, self.stamp, self.base, log, held
-                )
-            )
-        ]
+        report = m.Report(
+            self.name, self.life, self.promised, whole, self.stamp, self.base, log, held
+        )
+        return self.tell(report)
 
     def install(self, install: m.Install, now: float) -> list[m.Send]:
         if install.term < self.promised or install.term <= self.term:
@@ -199,6 +201,8 @@ class Shard:
     def loaded(self, loaded: m.Loaded, now: float) -> list[m.Send]:
         install = self.loading
         if install is None or loaded.key != part_key(install.key, self.group):
+            return []
+        if loaded.value is None:  # outdated meanwhile: a newer term will say what to load
             return []
         self.loading = None
         self.store = self.restore(loaded.value)
@@ -249,11 +253,6 @@ class Shard:
             saving.term, part_key(saving.key, self.group), self.store.arrays(), m.COORDINATOR
         )
         return [m.Send(m.STORAGE, save)]
-
-
-def part_key(key: str | None, group: int) -> str:
-    """Where a snapshot keeps the group's part."""
-    return f"{key}/shard-{group}"
 
 
 HANDLERS: dict[type[Any], Callable[[Shard, Any, float], list[m.Send]]] = {

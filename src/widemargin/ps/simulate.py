@@ -1,30 +1,56 @@
-"""Virtual time: the roles, a network that loses, doubles and delays, processes that die."""
+"""Virtual time: the roles of a run, a network between them, and processes that can be made to fail.
+
+The simulator carries the same roles as a real cluster does, on a heap of events instead of on
+machines. All that is drawn comes from the seed, so a run can be had again exactly.
+"""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
+from widemargin.data.rows import Array
 from widemargin.ps import messages as m
-from widemargin.ps.archive import stamp_of
 from widemargin.ps.coordinator import Coordinator
+from widemargin.ps.job import Carrier, Job, Range, ranges
+from widemargin.ps.parameters import Parameters
 from widemargin.ps.settings import Settings
 from widemargin.ps.shard import Shard
+from widemargin.ps.simulate_net import Net, Wires, size_of
+from widemargin.ps.simulate_pace import Pace, drawn
+from widemargin.ps.simulate_storage import Storage, beginning
 from widemargin.ps.worker import Worker
 
 
-class Net(NamedTuple):
-    """The network and the pace: seconds, bytes a second, probabilities a message."""
+class Setup(NamedTuple):
+    """What is simulated."""
 
-    latency: float = 0.001
-    jitter: float = 0.5  # a share of the latency, drawn anew for each message
-    drop: float = 0.0
-    double: float = 0.0
-    overtake: float = 0.0  # a message that is delayed by up to 50 latencies
+    settings: Settings
+    job: Job
+    workers: tuple[str, ...]
+    net: Net = Net()
+    pace: Pace = Pace()
+    slower: Mapping[str, float] = {}  # workers that take so many times longer
+    interrupt: bool = True  # may a gradient that is no longer wanted be stopped half-way?
+    seed: int = 0
+
+
+class Computation(NamedTuple):
+    """A gradient, as it was computed: of what was pulled, and what will be pushed."""
+
+    worker: str
+    begun: float
+    takes: float  # seconds, if its process does not stand still
+    block: m.Block
+    values: tuple[Array, ...]
+    keys: tuple[Any, ...]
+    updates: tuple[Any, ...]
 
 
 @dataclass
@@ -34,66 +60,49 @@ class Process:
     name: str
     make: Callable[[int], Any]
     role: Any = None
+    carrier: Carrier | None = None
     life: int = 0
     alive: bool = False
-    paused: bool = False
+    paused: float | None = None  # since when
+    slept: float = 0.0  # how long in all, in this life
     inbox: list[Any] = field(default_factory=list)
 
 
-class Storage:
-    """What survives everything. Writes of older terms than the last are refused."""
-
-    def __init__(self, records: dict[str, Any]) -> None:
-        self.records = dict(records)
-
-    def on(self, message: Any) -> list[m.Send]:
-        match message:
-            case m.Save(term, key, value, tell):
-                if term < self.records.get("term", 0):
-                    return []
-                self.records[key] = value
-                if key.endswith("/manifest"):
-                    self.records["latest"] = value
-                return [m.Send(tell, m.Saved(key))]
-            case m.Load(key, tell):
-                return [m.Send(tell, m.Loaded(key, self.records.get(key)))]
-            case m.Outdate(oldest):
-                for old in [k for k in self.records if "/" in k and stamp_of(k) < oldest]:
-                    del self.records[old]
-        return []
+def role_of(name: str) -> str:
+    """ "worker", "shard", "coordinator" or "storage"."""
+    return name.split("-")[0]
 
 
 class Simulation:
-    """All roles of one run, an event heap, and who observes."""
+    """All processes of one run, the heap of what is to come, and what was observed."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        workers: Iterable[str],
-        restore: Callable[[Any], Any],
-        records: dict[str, Any],
-        compute: Callable[[m.Compute], Any],
-        pace: Callable[[str, random.Random], float],
-        net: Net,
-        seed: int,
-    ) -> None:
-        self.settings, self.compute, self.pace, self.net = settings, compute, pace, net
-        self.rng = random.Random(seed)
-        self.now = 0.0
-        self.heap: list[Any] = []
+    def __init__(self, setup: Setup) -> None:
+        self.setup, self.settings, self.net = setup, setup.settings, setup.net
+        self.rng = random.Random(setup.seed)
+        self.parts: tuple[Range, ...] = ranges(setup.job.n_keys, len(self.settings.groups))
+        first = beginning(self.settings, setup.job, self.parts)
+        self.storage, self.storage_takes = Storage(first, len(self.parts)), 0.0
+        self.now, self.ended = 0.0, False
+        self.heap: list[tuple[float, int, Callable[[], None]]] = []
         self.count = itertools.count()
-        self.storage = Storage(records)
-        self.cut: set[frozenset[str]] = set()
+        self.wires = Wires()
         self.events: list[m.Event] = []
-        self.fired: dict[str, int] = {}
-        self.ended = False
+        self.told: list[tuple[float, str, str, str]] = []  # what failed: time, kind, name, words
+        self.fired: Counter[tuple[str, str]] = Counter()  # (kind, role)
+        self.gradients: dict[m.LeaseId, list[Computation]] = {}
+        self.twins: list[str] = []  # coordinators that go on although another one was started
+        self.left: set[str] = set()  # workers that do not come back
         self.processes: dict[str, Process] = {}
-        for names in settings.groups:
+        for g, names in enumerate(self.settings.groups):
+            restore = partial(self.restore, g)
             for name in names:
-                self.add(name, lambda life, name=name: Shard(settings, name, life, restore))
-        self.add(m.COORDINATOR, lambda life: Coordinator(settings))
-        for name in workers:
-            self.add(name, lambda life, name=name: Worker(settings, name, life))
+                self.add(name, partial(Shard, self.settings, name, restore=restore))
+        self.add(m.COORDINATOR, lambda life: Coordinator(self.settings))
+        for name in setup.workers:
+            self.join(name)
+
+    def restore(self, group: int, arrays: Any) -> Parameters:
+        return Parameters.restore(self.setup.job.rule, arrays, self.parts[group].start)
 
     # processes
 
@@ -101,35 +110,57 @@ class Simulation:
         self.processes[name] = Process(name, make)
         self.start(name)
 
+    def join(self, name: str) -> None:
+        """A worker takes part from now on."""
+        self.add(name, partial(Worker, self.settings, name))
+
     def start(self, name: str) -> None:
         process = self.processes[name]
         process.life += 1
-        process.alive, process.paused, process.inbox = True, False, []
+        process.alive, process.paused, process.slept, process.inbox = True, None, 0.0, []
         process.role = process.make(process.life)
-        life = process.life
-        self.at(self.rng.random() * self.settings.tick_s, lambda: self.tick(name, life))
+        if role_of(name) == "worker":
+            process.carrier = Carrier(self.setup.job.open(), self.parts)
+        self.at(self.rng.random() * self.settings.tick_s, partial(self.tick, name, process.life))
 
     def tick(self, name: str, life: int) -> None:
         process = self.processes[name]
         if process.alive and process.life == life:
-            if not process.paused:
+            if process.paused is None:
                 self.receive(name, life, m.Tick())
-            self.at(self.settings.tick_s, lambda: self.tick(name, life))
+            self.at(self.settings.tick_s, partial(self.tick, name, life))
 
     def crash(self, name: str) -> None:
         process = self.processes[name]
-        process.alive, process.role, process.inbox = False, None, []
+        process.alive, process.role, process.carrier, process.inbox = False, None, None, []
 
     def pause(self, name: str) -> None:
-        self.processes[name].paused = True
+        self.processes[name].paused = self.now
 
-    def go_on(self, name: str) -> None:
+    def wake(self, name: str, life: int) -> None:
+        """Go on where it stopped; the messages that have come meanwhile come now."""
         process = self.processes[name]
-        if process.alive and process.paused:
-            process.paused = False
+        if process.alive and process.life == life and process.paused is not None:
+            process.slept += self.now - process.paused
+            process.paused = None
             waiting, process.inbox = process.inbox, []
             for message in waiting:
-                self.receive(name, process.life, message)
+                self.receive(name, life, message)
+
+    def replace_coordinator(self, until: float) -> None:
+        """Start another one; the old one goes on for a while, and each gets part of the mail."""
+        old = self.processes[m.COORDINATOR]
+        twin = f"{m.COORDINATOR}-{old.life}"
+        self.processes[twin] = Process(twin, old.make, old.role, life=old.life, alive=True)
+        self.processes[twin].paused = old.paused
+        self.twins.append(twin)
+        self.tick(twin, old.life)
+        self.start(m.COORDINATOR)
+        self.at(until, partial(self.bury_twin, twin))
+
+    def bury_twin(self, name: str) -> None:
+        self.twins.remove(name)
+        self.crash(name)
 
     # time
 
@@ -139,20 +170,20 @@ class Simulation:
     def run(self, until: float) -> bool:
         """Has the run ended before `until`?"""
         while self.heap and not self.ended:
-            time, _, action = heapq.heappop(self.heap)
-            if time > until:
+            if self.heap[0][0] > until:
+                self.now = until
                 return False
-            self.now = time
+            self.now, _, action = heapq.heappop(self.heap)
             action()
         return self.ended
 
     # messages
 
     def receive(self, name: str, life: int | None, message: Any) -> None:
-        process = self.processes[name]
-        if not process.alive or (life is not None and life != process.life):
+        process = self.processes.get(name)
+        if process is None or not process.alive or life not in (None, process.life):
             return
-        if process.paused:
+        if process.paused is not None:
             process.inbox.append(message)
             return
         for send in process.role.on(message, self.now):
@@ -164,48 +195,100 @@ class Simulation:
             self.observe(message)
         elif to == m.LOCAL:
             self.local(source, life, message)
-        elif to == m.STORAGE:
-            self.at(self.delay(), lambda: self.store(message))
         else:
             self.post(source, to, message)
 
-    def store(self, message: Any) -> None:
-        for answer in self.storage.on(message):
-            self.at(self.delay(), lambda a=answer: self.receive(a.to, None, a.message))
-
     def post(self, source: str, to: str, message: Any) -> None:
-        draw, net = self.rng.random(), self.net
-        if frozenset((source, to)) in self.cut:
-            self.fire("cut off")
+        """Put a message on the network, which may lose or double it."""
+        draw, net, role = self.rng.random(), self.net, role_of(source)
+        if self.wires.severed(source, to):
+            self.fired["cut off", role] += 1
             return
         if draw < net.drop:
-            self.fire("dropped")
+            self.fired["drop", role] += 1
             return
-        self.at(self.delay(), lambda: self.receive(to, None, message))
+        self.carry(source, to, message)
         if draw < net.drop + net.double:
-            self.fire("doubled")
-            self.at(self.delay(), lambda: self.receive(to, None, message))
+            self.fired["duplicate", role] += 1
+            self.carry(source, to, message)
 
-    def delay(self) -> float:
-        delay = self.net.latency * (1.0 + self.net.jitter * self.rng.random())
-        if self.rng.random() < self.net.overtake:
-            self.fire("overtaken")
-            delay += 50.0 * self.net.latency * self.rng.random()
-        return delay
+    def carry(self, source: str, to: str, message: Any) -> None:
+        """Bring a message to its receiver, after others that wait for the same NIC."""
+        net = self.net
+        delay = net.latency * (1.0 + net.jitter * self.rng.random())
+        if net.overtake and self.rng.random() < net.overtake:
+            self.fired["reorder", role_of(source)] += 1
+            delay += net.late * self.rng.random()
+        if net.bandwidth == float("inf") and not net.bandwidths:
+            self.at(delay, partial(self.deliver, to, message))
+            return
+        size = size_of(message)
+        leaves = self.wires.leaves(net, source, self.now, size) - self.now
+        self.at(leaves + delay, partial(self.enter, to, message, size))
 
-    def fire(self, kind: str) -> None:
-        self.fired[kind] = self.fired.get(kind, 0) + 1
+    def enter(self, to: str, message: Any, size: int) -> None:
+        taken = self.wires.enters(self.net, to, self.now, size) - self.now
+        self.at(taken, partial(self.deliver, to, message))
+
+    def deliver(self, to: str, message: Any) -> None:
+        if to == m.STORAGE:
+            self.at(self.storage_takes, partial(self.store, message))
+        elif to == m.COORDINATOR and self.twins:
+            self.receive(self.rng.choice([to, *self.twins]), None, message)
+        else:
+            self.receive(to, None, message)
+
+    def store(self, message: Any) -> None:
+        for to, answer in self.storage.on(message):
+            self.post(m.STORAGE, to, answer)
+
+    # gradients
 
     def local(self, name: str, life: int, message: Any) -> None:
-        if isinstance(message, m.Compute):
-            done = m.Computed(message.lease, self.compute(message))
-            self.at(self.pace(name, self.rng), lambda: self.finish(name, life, done))
+        """What a worker asks of the process that carries it."""
+        process = self.processes[name]
+        assert process.carrier is not None
+        if isinstance(message, m.Cancel):
+            if self.setup.interrupt:
+                stopped = m.Computed(message.lease, ())
+                self.at(0.0, partial(self.receive, name, life, stopped))
+            return
+        answer = process.carrier.on(message)
+        if answer is None:
+            return
+        if not isinstance(message, m.Compute):
+            self.at(0.0, partial(self.receive, name, life, answer))
+            return
+        takes = drawn(self.setup.pace, self.rng, self.setup.slower.get(name, 1.0))
+        if isinstance(answer, m.Computed):
+            self.keep(name, takes, message, answer)
+        self.at(takes, partial(self.computed, name, life, answer, process.slept))
 
-    def finish(self, name: str, life: int, done: m.Computed) -> None:
-        """A gradient is done; a paused process goes on with it when it wakes."""
-        self.receive(name, life, done)
+    def keep(self, name: str, takes: float, asked: m.Compute, answer: m.Computed) -> None:
+        values, keys = asked.values, asked.keys
+        done = Computation(name, self.now, takes, asked.block, values, keys, answer.updates)
+        self.gradients.setdefault(asked.lease, []).append(done)
+
+    def computed(self, name: str, life: int, answer: Any, slept: float) -> None:
+        """A gradient would be done now, had the process not slept since it began."""
+        process = self.processes[name]
+        if not process.alive or process.life != life:
+            return
+        asleep = 0.0 if process.paused is None else self.now - process.paused
+        more = process.slept + asleep - slept
+        if more > 0.0:
+            self.at(more, partial(self.computed, name, life, answer, slept + more))
+        else:
+            self.receive(name, life, answer)
+
+    # observation
 
     def observe(self, event: m.Event) -> None:
         self.events.append(event)
         if event.kind in ("done", "failed"):
             self.ended = True
+
+    def tell(self, kind: str, name: str, text: str) -> None:
+        """A fault has fired."""
+        self.fired[kind, role_of(name)] += 1
+        self.told.append((self.now, kind, name, text))

@@ -1,0 +1,164 @@
+"""Faults by schedule: what fails, when, and for how long.
+
+crash       a process dies and is started again: nothing of its memory is left
+pause       a process stands still, as under SIGSTOP, and goes on where it was
+partition   links are cut: between two processes, in one direction only, or all of one process
+twin        another coordinator begins while the first goes on, as when a node is cut off and what
+            ran on it is started elsewhere; messages to "coordinator" reach one of the two
+slow        storage answers late
+leave       a worker dies for good
+join        a worker comes in addition
+
+Messages that are lost, doubled or overtaken are drawn by the network while the faults last.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from widemargin.ps import messages as m
+from widemargin.ps.simulate import Simulation, role_of
+
+KINDS = ("crash", "restart", "pause", "partition", "duplicate", "reorder", "drop")
+ROLES = ("worker", "shard", "coordinator")
+FOREVER = float("inf")
+
+
+class Fault(NamedTuple):
+    """One of them. `links` are (from, to), "*" being everybody."""
+
+    time: float
+    kind: str
+    name: str
+    duration: float
+    links: tuple[tuple[str, str], ...] = ()
+
+
+def draw(
+    rng: random.Random,
+    names: Sequence[str],
+    *,
+    at: str | None,
+    count: int,
+    horizon: float,
+    deadline_s: float,
+) -> list[Fault]:
+    """So many faults before `horizon`, each kind at each role equally likely; or `at` one role."""
+    roles = {role: [name for name in names if role_of(name) == role] for role in ROLES}
+    faults, leaving = [], roles["worker"][1:]
+    kinds = [(kind, role) for kind in ("crash", "pause", "partition") for role in ROLES]
+    kinds += [("partition", m.STORAGE), ("slow", m.STORAGE)]
+    kinds += [("twin", m.COORDINATOR)]
+    kinds += [("join", "worker"), ("leave", "worker")]
+    kinds = [(kind, role) for kind, role in kinds if at in (None, role)]
+    for i in range(count):
+        kind, role = rng.choice(kinds)
+        time, duration = rng.random() * horizon, draw_duration(rng, deadline_s)
+        if kind == "join":
+            faults.append(Fault(time, kind, f"worker-new{i}", 0.0))
+        elif kind == "leave":
+            if leaving:
+                name = leaving.pop(rng.randrange(len(leaving)))
+                faults.append(Fault(time, kind, name, FOREVER))
+        else:
+            name = rng.choice(roles.get(role, [m.STORAGE]))
+            links = draw_links(rng, name, names) if kind == "partition" else ()
+            faults.append(Fault(time, kind, name, duration, links))
+    return sorted(faults)
+
+
+def draw_duration(rng: random.Random, deadline_s: float) -> float:
+    """A moment; too short to be a death; about as long as one; longer."""
+    low, high = rng.choice([(0.0, 0.02), (0.02, 0.8), (0.8, 1.3), (1.3, 3.0)])
+    return deadline_s * (low + (high - low) * rng.random())
+
+
+def draw_links(rng: random.Random, name: str, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """All links of a process, or one; both ways, or one."""
+    other = rng.choice([other for other in [*names, "*", "*", "*"] if other != name])
+    links = ((name, other), (other, name))
+    return rng.choice([links, links, links[:1], links[1:]])
+
+
+def inject(sim: Simulation, faults: Sequence[Fault]) -> None:
+    """Have the faults come when their time has come."""
+    for fault in faults:
+        sim.at(fault.time, partial(BEGIN[fault.kind], sim, fault))
+
+
+def healed(faults: Sequence[Fault]) -> float:
+    """When the last fault that ends has ended."""
+    ends = [f.time + (f.duration if f.duration < FOREVER else 0.0) for f in faults]
+    return max(ends, default=0.0)
+
+
+def _crash(sim: Simulation, fault: Fault) -> None:
+    process = sim.processes[fault.name]
+    if not process.alive:
+        return
+    sim.tell("crash", fault.name, f"{fault.name} crashes")
+    sim.crash(fault.name)
+    sim.at(fault.duration, partial(_restart, sim, fault.name))
+
+
+def _restart(sim: Simulation, name: str) -> None:
+    if not sim.processes[name].alive and name not in sim.left:
+        sim.start(name)
+        sim.tell("restart", name, f"{name} starts again, life {sim.processes[name].life}")
+
+
+def _pause(sim: Simulation, fault: Fault) -> None:
+    process = sim.processes[fault.name]
+    if process.alive and process.paused is None:
+        sim.tell("pause", fault.name, f"{fault.name} stops for {fault.duration:.3f} s")
+        sim.pause(fault.name)
+        sim.at(fault.duration, partial(sim.wake, fault.name, process.life))
+
+
+def _partition(sim: Simulation, fault: Fault) -> None:
+    told = ", ".join(f"{source}→{to}" for source, to in fault.links)
+    sim.tell("partition", fault.name, f"cut for {fault.duration:.3f} s: {told}")
+    sim.wires.sever(fault.links)
+    sim.at(fault.duration, partial(sim.wires.mend, fault.links))
+
+
+def _twin(sim: Simulation, fault: Fault) -> None:
+    if sim.processes[m.COORDINATOR].alive:
+        told = f"another coordinator starts, the old one goes on for {fault.duration:.3f} s"
+        sim.tell("twin", fault.name, told)
+        sim.replace_coordinator(fault.duration)
+
+
+def _slow(sim: Simulation, fault: Fault) -> None:
+    sim.tell("slow", fault.name, f"storage takes {fault.duration / 4:.3f} s longer")
+    _delay(sim, fault.duration / 4)
+    sim.at(fault.duration, partial(_delay, sim, -fault.duration / 4))
+
+
+def _delay(sim: Simulation, more: float) -> None:
+    sim.storage_takes = max(0.0, sim.storage_takes + more)
+
+
+def _leave(sim: Simulation, fault: Fault) -> None:
+    sim.tell("leave", fault.name, f"{fault.name} leaves")
+    sim.left.add(fault.name)
+    sim.crash(fault.name)
+
+
+def _join(sim: Simulation, fault: Fault) -> None:
+    sim.tell("join", fault.name, f"{fault.name} joins")
+    sim.join(fault.name)
+
+
+BEGIN = {
+    "crash": _crash,
+    "pause": _pause,
+    "partition": _partition,
+    "twin": _twin,
+    "slow": _slow,
+    "leave": _leave,
+    "join": _join,
+}

@@ -1,0 +1,93 @@
+"""Leases: giving blocks to workers that wait, and taking them away."""
+
+from __future__ import annotations
+
+from widemargin.ps import messages as m
+from widemargin.ps.books import Books
+from widemargin.ps.policy import Async, Sync, may_begin
+
+SLOW = 1.5  # a lease this many times older than is typical is given to a second worker
+STALLED = 10.0  # and after so many times it is taken away where others wait for it
+
+
+def grant(books: Books, now: float) -> list[m.Send]:
+    """Lease blocks to the workers that wait, as far as the policy lets them begin."""
+    sends: list[m.Send] = []
+    for name in sorted(name for name, hand in books.roster.hands.items() if hand.waiting):
+        begun = [held.version for held in books.ledger.leases.values()]
+        if not may_begin(books.settings.policy, books.version, begun):
+            continue
+        hand = books.roster.hands[name]
+        lease = (books.term, books.number + 1)
+        if not take(books, lease, name, now):
+            continue
+        books.number += 1
+        hand.begins(now)
+        ahead = books.ledger.free_beside(books.ahead, name)
+        if ahead is not None:
+            books.ahead[name] = ahead
+        sends.append(m.Send(name, letter(books, lease, ahead)))
+    return sends
+
+
+def take(books: Books, lease: m.LeaseId, name: str, now: float) -> bool:
+    """A free block, first the one it has read ahead; or one that another is slow with."""
+    ledger = books.ledger
+    if ledger.done:
+        return False
+    if ledger.take(lease, name, books.version, now, books.ahead.pop(name, None)) is not None:
+        return True
+    slowest, typical = ledger.slowest(name), books.roster.typical()
+    if slowest is None or typical is None:
+        return False
+    if now - ledger.leases[slowest].since < SLOW * typical:
+        return False
+    ledger.take_again(lease, slowest, name, books.version, now)
+    return True
+
+
+def letter(books: Books, lease: m.LeaseId, ahead: m.Block | None) -> m.Lease:
+    held, exact = books.ledger.leases[lease], isinstance(books.settings.policy, Sync)
+    sources, view = books.roster.sources(), books.roster.view()
+    return m.Lease(lease, held.block, held.version, exact, sources, view, ahead)
+
+
+def again(books: Books, lease: m.LeaseId, now: float) -> list[m.Send]:
+    """The worker has not seen its lease: send it once more."""
+    held = books.ledger.leases[lease]
+    if now - held.since < books.settings.retry_s:
+        return []
+    return [m.Send(held.worker, letter(books, lease, None))]
+
+
+def void(books: Books, lease: m.LeaseId, now: float, *, tell: bool = True) -> list[m.Send]:
+    """End a lease without a commit; whoever holds its gradient may forget it."""
+    held = books.ledger.give_back(lease)
+    gradient = books.gradients.pop(lease, None)
+    if held is None:
+        return []
+    holders = sorted(gradient.holders) if gradient else []
+    sends = [m.Send(name, m.Release(lease)) for name in holders]
+    if tell:
+        sends.append(m.Send(held.worker, m.Release(lease)))
+    return sends + books.event("void", now, block=held.block, worker=held.worker)
+
+
+def of(books: Books, worker: str) -> list[m.LeaseId]:
+    return [lease for lease, held in books.ledger.leases.items() if held.worker == worker]
+
+
+def hurry(books: Books, now: float) -> list[m.Send]:
+    """Take leases away that others wait for and that have become hopeless."""
+    policy, typical = books.settings.policy, books.roster.typical()
+    if typical is None or (isinstance(policy, Async) and policy.max_staleness is None):
+        return []
+    limit = max(books.settings.deadline_s, STALLED * typical)
+    sends: list[m.Send] = []
+    for lease, held in list(books.ledger.leases.items()):
+        gradient = books.gradients.get(lease)
+        whole = gradient is not None and gradient.arrival is not None
+        if not whole and now - held.since > limit:
+            books.roster.hands[held.worker].stalled = True
+            sends += void(books, lease, now)
+    return sends

@@ -1,0 +1,68 @@
+"""A run's history done again, in one process, from the gradients as they were computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from widemargin.data.rows import Array
+from widemargin.ps import messages as m
+from widemargin.ps.job import Range
+from widemargin.ps.parameters import Parameters
+from widemargin.ps.simulate import Computation
+from widemargin.ps.simulate_job import Problem
+
+
+class Replay:
+    """θ of each version: `reads[version][group]`; all of a store, by stamp: `arrays`."""
+
+    def __init__(self, problem: Problem, parts: Sequence[Range]) -> None:
+        self.stores = [Parameters.create(problem.rule, problem.first(p), p.start) for p in parts]
+        self.reads: list[tuple[Array, ...]] = []
+        self.arrays: dict[m.Stamp, tuple[dict[str, Array], ...]] = {}
+        self.keep((0, 0))
+
+    def keep(self, stamp: m.Stamp) -> None:
+        self.reads.append(tuple(store.read() for store in self.stores))
+        self.arrays[stamp] = tuple(store.arrays() for store in self.stores)
+
+    def step(
+        self,
+        stamp: m.Stamp,
+        parts: Sequence[tuple[m.LeaseId, m.Block]],
+        gradients: Mapping[m.LeaseId, Sequence[Computation]],
+    ) -> bool:
+        """The average of these gradients, in this order, makes the next version."""
+        made = [gradients[lease] for lease, _ in parts]
+        if not all(one.updates for several in made for one in several):
+            return False
+        for g, store in enumerate(self.stores):
+            store.apply([several[0].updates[g] for several in made])
+        self.keep(stamp)
+        return True
+
+
+def read_at(
+    replay: Replay, parts: Sequence[Range], made: Computation, oldest: int, newest: int
+) -> bool:
+    """Is what each group gave the θ of a version from `oldest` to `newest`?"""
+    return all(
+        any(
+            np.array_equal(values, rows(replay.reads[version][g], made.keys[g], parts[g]))
+            for version in range(newest, oldest - 1, -1)
+        )
+        for g, values in enumerate(made.values)
+    )
+
+
+def rows(theta: Array, keys: Any, part: Range) -> Array:
+    return theta if keys is None else theta[keys - part.start]
+
+
+def equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    """Bit for bit."""
+    return one.keys() == other.keys() and all(
+        one[name].tobytes() == other[name].tobytes() for name in one
+    )

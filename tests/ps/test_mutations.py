@@ -1,0 +1,260 @@
+"""Deliberate bugs in the roles: the simulator's oracle finds each of them, and soon."""
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from widemargin.ps import archive, commits, hands, members, policy, terms
+from widemargin.ps import messages as m
+from widemargin.ps.keys import manifest_key
+from widemargin.ps.ledger import Ledger
+from widemargin.ps.parameters import Update
+from widemargin.ps.shard import Shard
+from widemargin.ps.simulate_trial import Plan, trial
+from widemargin.ps.worker import Worker
+
+SMALL = Plan(workers=4, servers=2)
+
+
+def swap(monkeypatch, owner, name, new):
+    """Put `new` wherever the function is known, also under the names of other modules."""
+    old = getattr(owner, name)
+    monkeypatch.setattr(owner, name, new)
+    for path, module in list(sys.modules.items()):
+        if path.startswith("widemargin.ps.") and isinstance(module, ModuleType):
+            for known, value in list(vars(module).items()):
+                if value is old:
+                    monkeypatch.setattr(module, known, new)
+            for kind, handler in getattr(module, "HANDLERS", {}).items():
+                if handler is old:
+                    monkeypatch.setitem(module.HANDLERS, kind, new)
+    return old
+
+
+def push_applied_twice(patch):
+    def push(shard, push, now):
+        if push.lease in shard.held:
+            keys, values, n = shard.held[push.lease]
+            shard.held[push.lease] = Update(keys, values + push.update.values, n)
+        return old(shard, push, now)
+
+    old = swap(patch, Shard, "push", push)
+
+
+def ledger_stays_when_shards_go_back(patch):
+    def restore(ledger, record, commits=()):
+        if ledger in seen and not commits:
+            ledger.leases.clear()
+            ledger.begin(ledger.committed)
+        else:
+            old(ledger, record, commits)
+        seen.append(ledger)
+
+    seen = []
+    old = swap(patch, Ledger, "restore", restore)
+
+
+def stale_gradient_accepted(patch):
+    def end(books, parts):
+        ended = books.ledger.commit([block for _, block in parts])
+        for lease in ended:
+            books.gradients.pop(lease, None)
+        return ended
+
+    swap(patch, commits, "end", end)
+
+
+def lease_never_expires(patch):
+    def dismiss(books, worker, why, now):
+        del books.roster.hands[worker]
+        return books.event("gone", now, name=worker, why=why)
+
+    swap(patch, hands, "dismiss", dismiss)
+
+
+def half_a_commit(patch):
+    def tell(books, *known):
+        last = books.settings.groups[-1]
+        return [send for send in old(books, *known) if send.to not in last]
+
+    old = swap(patch, commits, "tell", tell)
+    swap(patch, members, "attend", lambda books, name, member, now: [])
+
+
+def block_counted_twice(patch):
+    def commit(ledger, blocks):
+        ended = []
+        for block in blocks:
+            mine = [lease for lease, held in ledger.leases.items() if held.block == block]
+            for lease in mine[:1]:
+                ended.append(lease)
+                del ledger.leases[lease]
+            ledger.committed[block.number] = True
+            ledger.left -= 1
+        if ledger.left <= 0:
+            ledger.epoch += 1
+            ledger.begin(0 * ledger.committed)
+        return ended
+
+    swap(patch, Ledger, "commit", commit)
+    swap(patch, policy, "first_to_arrive", lambda work: [k for k, w in work.items() if w.arrival])
+
+
+def joiner_takes_no_copy(patch):
+    def install(shard, install, now):
+        first = kept.get((shard.settings.seed, shard.group))
+        if shard.store is None and shard.term == 0 and install.key is None and first:
+            shard.store, shard.stamp = shard.restore(first), install.stamp
+        return old(shard, install, now)
+
+    def loaded(shard, loaded, now):
+        kept.setdefault((shard.settings.seed, shard.group), loaded.value)
+        return was(shard, loaded, now)
+
+    kept = {}
+    old, was = swap(patch, Shard, "install", install), swap(patch, Shard, "loaded", loaded)
+
+
+def old_terms_obeyed(patch):
+    def report(books, report, now):
+        return old(books, report._replace(term=min(books.term, report.term)), now)
+
+    def commit(shard, commit, now):
+        return was(shard, commit._replace(term=shard.term), now)
+
+    old, was = swap(patch, terms, "report", report), swap(patch, Shard, "commit", commit)
+    swap(patch, Shard, "drop_older", lambda shard: None)
+
+
+def manifest_before_the_parts(patch):
+    def begin(books, now):
+        sends = old(books, now)
+        key = manifest_key(books.pending.key)
+        return [
+            m.Send(m.STORAGE, m.Save(books.term, key, books.pending.manifest, "observer")),
+            *sends,
+        ]
+
+    old = swap(patch, archive, "begin", begin)
+
+
+def turns_ignored(patch):
+    def ready(of, work, n, last):
+        return old(policy.Async() if of == policy.RoundRobin() else of, work, n, last)
+
+    old = swap(patch, policy, "ready", ready)
+
+
+def staleness_unbounded(patch):
+    swap(patch, policy, "may_begin", lambda of, version, begun: True)
+
+
+def wrong_weights_in_the_average(patch):
+    def push(shard, push, now):
+        return old(shard, push._replace(update=push.update._replace(n=1.0)), now)
+
+    old = swap(patch, Shard, "push", push)
+
+
+def log_forgotten_with_the_coordinator(patch):
+    def restore(ledger, record, commits=()):
+        old(ledger, record)
+
+    old = swap(patch, Ledger, "restore", restore)
+
+
+def held_gradients_forgotten_on_a_commit(patch):
+    def commit(shard, commit, now):
+        sends = old(shard, commit, now)
+        shard.held.clear()
+        shard.tags.clear()
+        return sends
+
+    old = swap(patch, Shard, "commit", commit)
+
+
+def read_before_its_version(patch):
+    def pull(shard, pull, now):
+        return old(shard, pull._replace(version=0), now)
+
+    def pulled(worker, params, now):
+        if worker.lease is not None:
+            params = params._replace(version=max(params.version, worker.lease.version))
+        return was(worker, params, now)
+
+    old, was = swap(patch, Shard, "pull", pull), swap(patch, Worker, "pulled", pulled)
+
+
+def commits_out_of_order(patch):
+    def commit(shard, commit, now):
+        if commit.entries and commit.entries[0].version > shard.version and shard.store is not None:
+            shard.stamp = (shard.stamp[0], commit.entries[0].version - 1)
+        return old(shard, commit, now)
+
+    old = swap(patch, Shard, "commit", commit)
+
+
+def snapshot_of_a_later_version(patch):
+    def save(shard):
+        if shard.saving is not None and shard.version > shard.saving.version:
+            shard.saving = shard.saving._replace(version=shard.version)
+        return old(shard)
+
+    old = swap(patch, Shard, "save", save)
+
+
+def snapshot_with_a_newer_ledger(patch):
+    def ask(books, pending, now):
+        pending.record = books.ledger.record()
+        return old(books, pending, now)
+
+    old = swap(patch, archive, "ask", ask)
+
+
+def committed_before_all_hold_it(patch):
+    def settle(books, now):
+        for lease, gradient in books.gradients.items():
+            if gradient.holders and lease in books.ledger.leases:
+                gradient.holders |= set(books.roster.required())
+        return old(books, now)
+
+    old = swap(patch, commits, "settle", settle)
+
+
+MUTATIONS = {
+    push_applied_twice: "all",
+    ledger_stays_when_shards_go_back: "all",
+    stale_gradient_accepted: "sync",
+    lease_never_expires: "all",
+    half_a_commit: "all",
+    block_counted_twice: "all",
+    joiner_takes_no_copy: "all",
+    old_terms_obeyed: "all",
+    manifest_before_the_parts: "all",
+    turns_ignored: "round_robin",
+    staleness_unbounded: "async",
+    wrong_weights_in_the_average: "sync",
+    log_forgotten_with_the_coordinator: "all",
+    held_gradients_forgotten_on_a_commit: "all",
+    read_before_its_version: "sync",
+    commits_out_of_order: "all",
+    snapshot_of_a_later_version: "all",
+    snapshot_with_a_newer_ledger: "all",
+    committed_before_all_hold_it: "all",
+}
+MOST = 300
+
+
+def schedules_until_found(policy):
+    """How many schedules were run when a promise was seen broken, and which."""
+    for seed in range(MOST):
+        if wrong := trial(SMALL._replace(policy=policy), seed).violations:
+            return seed + 1, wrong[0]
+    return None
+
+
+@pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
+def test_the_bug_is_found(mutate, monkeypatch):
+    mutate(monkeypatch)
+    assert schedules_until_found(MUTATIONS[mutate]) is not None
