@@ -12,7 +12,7 @@ from widemargin.cli.output import put_json
 from widemargin.errors import ClusterError
 from widemargin.watching.server import dashboard
 from widemargin.watching.sources import Source, all_events, folder_of, is_folder, newer
-from widemargin.watching.state import Facts, State, plain
+from widemargin.watching.state import Facts, State, facts_of, plain
 from widemargin.watching.timeline import Timeline
 
 EVERY = 1.0  # seconds between two looks
@@ -53,7 +53,7 @@ def source_of(run: str, address: str | None) -> Iterator[tuple[Source, Facts]]:
         return
     there = attached(run, address)
     try:
-        yield newer(lambda n: there.ask("since", n)), facts_of(there)
+        yield newer(lambda n: there.ask("since", n)), facts_of(there.name, there.plan.settings)
     finally:
         there.leave()
 
@@ -71,11 +71,6 @@ def attached(run: str, address: str | None) -> Any:
             f"{run!r} is no folder here, and was looked for on a Ray: {error} Give the folder of "
             "a run (its snapshot_to), or a name with --address."
         ) from error
-
-
-def facts_of(run: Any) -> Facts:
-    settings = run.plan.settings
-    return Facts(run.name, repr(settings.policy), settings.epochs, settings.n_blocks)
 
 
 def serve(source: Source, facts: Facts, port: int, host: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from widemargin.ps.settings import Settings
+
 
 class Facts(NamedTuple):
     """What a run is of; None and "": not told."""
@@ -13,6 +15,11 @@ class Facts(NamedTuple):
     epochs: int | None = None
     n_blocks: int | None = None  # of an epoch
     n_samples: int | None = None  # in all blocks of an epoch
+
+
+def facts_of(name: str, settings: Settings) -> Facts:
+    """What the settings of a run tell."""
+    return Facts(name, repr(settings.policy), settings.epochs, settings.n_blocks)
 
 
 class Party(NamedTuple):

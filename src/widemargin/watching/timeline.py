@@ -35,7 +35,7 @@ class Timeline:
         self.phase, self.reason = "starting", ""
         self.begun: float | None = None
         self.heard: float | None = None
-        self.term = self.epoch = self.commits = self.late = 0
+        self.term = self.reigning = self.epoch = self.commits = self.late = 0
         self.dropped = self.void = self.snapshots = self.errors = 0
         self.loss: float | None = None
         self.path, self.parties, self.deaths = Path(), Parties(), Deaths()
@@ -104,6 +104,8 @@ class Timeline:
         self.parties.stand_still(now)
 
     def reign(self, now: float, what: dict[str, Any]) -> None:
+        """From here on only this term's commits count: an older coordinator's never came to be."""
+        self.reigning = what.get("term", 0)
         version = what["stamp"][1]
         gone = self.path.back_to(version)
         self.epoch = min(self.epoch, self.path.top.epoch) if gone else self.epoch
@@ -166,6 +168,8 @@ class Timeline:
     # work
 
     def commit(self, now: float, what: dict[str, Any]) -> None:
+        if what.get("term", self.reigning) < self.reigning:
+            return
         parts, without = what["parts"], what.get("without")
         dropped = len(what.get("void", ()))
         self.commits += 1
