@@ -29,7 +29,6 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "opening": 5,
     "ps": 4.5,
     "features": 4,  # words and tables to rows: reads `data`, is kept in models, fits nothing else
-    "ps": 4.5,
     "solvers": 4,
     "scores": 4,
     "kernel_scores": 4.5,

@@ -265,7 +265,7 @@ def test_a_story():
     assert state.undone == 7 and state.void == 2
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_simulated_runs(seed):
     """Whatever fails: in the end as many blocks stand as there are, and all counts agree."""
     setup = scenario(Plan(workers=4, servers=2), seed)
@@ -273,8 +273,8 @@ def test_simulated_runs(seed):
     settings, events = sim.settings, sim.events
     assert events[-1].kind == "done"
     timeline = Timeline(Facts(epochs=settings.epochs, n_blocks=settings.n_blocks))
-    for event in events:
-        timeline.add(event)
+    for first in range(0, len(events), 4):
+        timeline.extend(events[first : first + 4])
         state = timeline.state()
         assert 0.0 <= state.progress <= 1.0 and 0 <= state.epoch <= settings.epochs
     assert (state.phase, state.progress, state.epoch) == ("ended", 1.0, settings.epochs)

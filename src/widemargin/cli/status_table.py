@@ -93,7 +93,7 @@ def styled(party: Party) -> Text:
 
 
 def recoveries(state: State) -> Table:
-    table = plain_table(("died", "deaths", "back", "median s", "longest s", "longest pause s"))
+    table = plain_table(("died", "deaths", "back", "median", "longest", "pause"))
     for row in state.recoveries:
         times = (row.median, row.longest, row.longest_pause)
         table.add_row(row.role, str(row.deaths), str(row.back), *map(seconds, times))
@@ -121,7 +121,7 @@ def plain_table(numbers: Iterable[str], words: Iterable[str] = ()) -> Table:
 
 
 def seconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:.2f} s"
 
 
 def span(value: float) -> str:
