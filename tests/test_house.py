@@ -27,7 +27,6 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "run": 5,
     "watching": 4.7,  # what the parameter server tells, read
     "opening": 5,
-    "ps": 4.5,
     "features": 4,  # words and tables to rows: reads `data`, is kept in models, fits nothing else
     "solvers": 4,
     "scores": 4,

@@ -4,7 +4,7 @@ WidemarginError
 ├── InputError        bad data: file, line, column, found, remedy (also a ValueError)
 ├── ModelFileError    a model file that is damaged, foreign or too new (also a ValueError)
 ├── ClusterError      a run on a cluster that cannot begin or cannot go on: party, step, deadline
-├── SnapshotError    a snapshot of a run that is damaged, foreign or too new (also a ValueError)
+├── SnapshotError     a snapshot of a run that is damaged, foreign or too new (also a ValueError)
 └── Diverged          the weights left the finite numbers (also an ArithmeticError, and a
                       ValueError, which is what scikit-learn raises then)
 """

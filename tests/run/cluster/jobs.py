@@ -70,7 +70,11 @@ class SquaresTask:
         until = time.monotonic() + 0.02
         while True:
             g = X.T @ (X @ theta - y) / len(X)
-            if not self.job.slowly or time.monotonic() > until or not Path(self.job.slowly).exists():
+            if (
+                not self.job.slowly
+                or time.monotonic() > until
+                or not Path(self.job.slowly).exists()
+            ):
                 break
         return Update(None, g, float(len(X)))
 

@@ -1,10 +1,9 @@
-"""The storage of a run is a folder: the term, and snapshots of which the newest is `latest`.
+"""The storage of a run is a folder: the term, and snapshots of which the newest is "latest".
 
-    run.json                       what the run is of; another job is refused
-    term                           the newest term
-    latest                         the manifest of the newest whole snapshot
-    snapshots/3-120/shard-0.safetensors
-    snapshots/3-120/manifest       term 3, version 120
+    run.json            what the run is of; another job is refused
+    events.jsonl        what happened (see `observer`)
+    term                the newest term
+    snapshots/120-3/    of version 120, in term 3 (see `ps.snapshot`)
 
 Every file appears whole or not at all. No file is locked, so that a process that is stopped holds
 up nobody: who writes for an older term than `term` names is refused.
@@ -14,78 +13,80 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from widemargin.files import written_whole
 from widemargin.ps import messages as m
-from widemargin.ps.archive import manifest_key, snapshot_key, stamp_of
-from widemargin.ps.shard import part_key
+from widemargin.ps import snapshot
+from widemargin.ps.keys import manifest_key, part_key, snapshot_key, stamp_of
 
-OLD_DRAFT_S = 600.0  # a draft untouched for so long is of a process that died
+KEPT = 2  # snapshots
 
 
 class Folder:
-    """Answers `Save`, `Load` and `Outdate`."""
+    """Answers `Save`, `Load` and `Outdate`; `groups` parts make a snapshot."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], groups: int) -> None:
+        self.path, self.groups = Path(path), groups
+        self.snapshots = self.path / "snapshots"
 
     def on(self, message: Any) -> list[m.Send]:
         match message:
             case m.Save(term, key, value, tell):
                 if term < self.term():
                     return []
-                self.write(key, value)
+                self.save(key, value)
                 return [m.Send(tell, m.Saved(key))]
             case m.Load(key, tell):
-                return [m.Send(tell, m.Loaded(key, self.read(key)))]
-            case m.Outdate(oldest):
-                self.prune(oldest)
+                return [m.Send(tell, m.Loaded(key, self.load(key)))]
+            case m.Outdate():
+                snapshot.prune(self.snapshots, KEPT)
         return []
 
     def term(self) -> int:
         return int(self.read("term") or 0)
 
-    # one record
+    # small files
 
-    def file(self, key: str) -> Path:
-        if "/" not in key:
-            return self.path / key
-        name = key if key.endswith("/manifest") else f"{key}.safetensors"
-        return self.path / "snapshots" / name
-
-    def read(self, key: str) -> Any:
-        """What is under a key, or None."""
-        from safetensors.numpy import load
-
-        file = self.file(key)
+    def read(self, name: str) -> Any:
+        """What a file holds, or None."""
         try:
-            data = file.read_bytes()
+            return json.loads((self.path / name).read_bytes())
         except FileNotFoundError:
             return None
-        return load(data) if file.suffix else json.loads(data)
 
-    def write(self, key: str, value: Any) -> None:
-        from safetensors.numpy import save
+    def write(self, name: str, value: Any) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        with written_whole(self.path / name) as stream:
+            stream.write(json.dumps(value).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
 
-        file = self.file(key)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace(file, save(value) if file.suffix else json.dumps(value).encode())
-        if key.endswith("/manifest"):
-            replace(self.file("latest"), json.dumps(value).encode())
+    # what roles keep
 
-    def prune(self, oldest: m.Stamp) -> None:
-        """Remove snapshots before `oldest`, and drafts of processes that died."""
-        for snapshot in (self.path / "snapshots").glob("*-*"):
-            if stamp_of(snapshot.name) < oldest:
-                shutil.rmtree(snapshot, ignore_errors=True)
-        for draft in self.path.rglob(".*.part"):
-            if time.time() - draft.stat().st_mtime > OLD_DRAFT_S:
-                draft.unlink(missing_ok=True)
+    def place(self, key: str) -> Path:
+        """The folder of the snapshot that a key belongs to."""
+        term, version = stamp_of(key)
+        return self.snapshots / snapshot.folder_name(version, term)
+
+    def load(self, key: str) -> Any:
+        if key == "latest":
+            found = snapshot.latest(self.snapshots)
+            return None if found is None else snapshot.read_manifest(found)
+        if "/" not in key:
+            return self.read(key)
+        return snapshot.read_shard(self.place(key) / f"{key.split('/')[1]}.safetensors")[0]
+
+    def save(self, key: str, value: Any) -> None:
+        if "/" not in key:
+            self.write(key, value)
+        elif key.endswith("/manifest"):
+            snapshot.write_manifest(self.place(key), value, range(self.groups))
+        else:
+            name = f"{key.split('/')[1]}.safetensors"
+            snapshot.write_shard(self.place(key) / name, value, {"stamp": stamp_of(key)})
 
     # whole snapshots
 
@@ -93,25 +94,12 @@ class Folder:
         """The snapshot of version 0, from which a run begins."""
         key = snapshot_key((0, 0))
         for g, arrays in enumerate(parts):
-            self.write(part_key(key, g), dict(arrays))
-        self.write(manifest_key(key), {"key": key, "stamp": [0, 0], "ledger": ledger})
+            self.save(part_key(key, g), arrays)
+        self.save(manifest_key(key), {"key": key, "stamp": [0, 0], "ledger": ledger})
 
-    def newest(self, groups: int) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+    def newest(self) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
         """The newest snapshot: its manifest and its parts; None: there is none."""
-        manifest = self.read("latest")
+        manifest = self.load("latest")
         if manifest is None:
             return None
-        return manifest, [self.read(part_key(manifest["key"], g)) for g in range(groups)]
-
-
-def replace(file: Path, data: bytes) -> None:
-    """Write a file so that it has its old content or the new one, also after a power cut."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
-    try:
-        with draft.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, file)
-    finally:
-        draft.unlink(missing_ok=True)
+        return manifest, [self.load(part_key(manifest["key"], g)) for g in range(self.groups)]

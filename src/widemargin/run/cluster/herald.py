@@ -26,6 +26,11 @@ class Herald:
     def add(self, event: Event) -> None:
         self.waiting.append(event)
 
+    @property
+    def count(self) -> int:
+        """All events so far; the observer has the first `first`."""
+        return self.first + len(self.waiting)
+
     def flush(self) -> None:
         import ray
 

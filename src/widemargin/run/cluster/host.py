@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from widemargin.run.cluster.post import Post, opened
 from widemargin.run.cluster.wire import Door, wanted
 
 FLUSH_AFTER = 16  # messages, where more are waiting
-RETRY_S = 0.001  # where a receiver had no room
+RETRY_S = 0.002  # where a receiver had no room, or the observer is to answer
 LOOK_S = 2.0  # how often an actor looks whether another has taken its place
 
 
@@ -88,29 +88,35 @@ class Host:
     def run(self, plan: Plan) -> None:
         settings = plan.settings
         self.plan, self.herald = plan, Herald(self.name, self.role_name, self.life)
-        self.storing = Storing(Folder(plan.folder), self.inbox.put)
+        self.later: dict[str, tuple[int, m.Save]] = {}  # what waits for events to be told
+        self.storing = Storing(Folder(plan.folder, len(plan.parts)), self.inbox.put)
         self.role, self.computing = self.make(plan)
         self.door = Door(self.name, self.role_name, self.life, self.inbox.put) if wanted() else None
-        clock, due, look, taken = Clock(4 * settings.tick_s), 0.0, LOOK_S, 0
+        clock, due, look, taken = Clock(4 * settings.tick_s), 0.0, 0.0, 0
         while True:
             now = clock.read()
-            wait = RETRY_S if self.post.push() else max(due - now, 0.0)
-            message = self.take(min(wait, settings.tick_s))
+            message = self.take(self.patience(due - now))
             now = clock.read()
             if message is not None:
                 self.receive(message, now)
-            elif now >= due:
+            if now >= due + (settings.tick_s if message is not None else 0.0):
                 due = now + settings.tick_s
                 self.receive(m.Tick(), now)
-                self.herald.flush()
-                look -= settings.tick_s
-                if look <= 0:
-                    look = LOOK_S
+                self.tell()
+                if now >= look:
+                    look = now + LOOK_S
                     self.look()
             taken += 1
             if taken >= FLUSH_AFTER or self.inbox.empty():
                 taken = 0
                 self.post.flush()
+
+    def patience(self, left: float) -> float:
+        """How long to wait for a message."""
+        if self.later:
+            self.tell()
+        short = self.post.push() or bool(self.later)
+        return RETRY_S if short else max(min(left, self.plan.settings.tick_s), 0.0)
 
     def take(self, wait: float) -> Any:
         """The next message, or None once a tick is due and nothing waits."""
@@ -156,16 +162,42 @@ class Host:
         if to == self.role_name:
             self.receive(message, now)
         elif to == m.OBSERVER:
-            self.herald.add(message._replace(time=time.time()))
-            if message.kind in ("done", "failed"):
-                self.herald.flush()
+            self.observe(message)
         elif to == m.STORAGE:
-            self.storing.put(message)
+            self.store(message)
         elif to == m.LOCAL:
             assert self.computing is not None, f"{self.role_name} computes nothing"
             self.computing.on(message)
         else:
             self.post.send(to, message)
+
+    def store(self, message: Any) -> None:
+        """A snapshot becomes the newest only when all that led to it was told: who goes on from it
+        knows its history."""
+        if isinstance(message, m.Save) and message.key.endswith("/manifest"):
+            self.later[message.key] = self.herald.count, message
+            self.tell()
+        else:
+            self.storing.put(message)
+
+    def tell(self) -> None:
+        """Send events; store what waited for the observer to have them."""
+        self.herald.flush()
+        for key, (count, message) in list(self.later.items()):
+            if self.herald.first >= count:
+                del self.later[key]
+                self.storing.put(message)
+
+    def observe(self, event: m.Event) -> None:
+        """Tell the observer; before a reign, the commits taken over, which the last coordinator may
+        have had no time to tell."""
+        now = time.time()
+        if event.kind == "reign":
+            for what in taken_over(self.role):
+                self.herald.add(m.Event("commit", now, what))
+        self.herald.add(event._replace(time=now))
+        if event.kind in ("done", "failed"):
+            self.herald.flush()
 
     def storage_failed(self, error: str) -> None:
         since = self.storing.failing_since
@@ -175,6 +207,17 @@ class Host:
                 f"{self.plan.folder} could not be used for {self.plan.settings.give_up_s:g} s: "
                 f"{error}. Make room or give another snapshot_to."
             )
+
+
+def taken_over(role: Coordinator) -> Iterator[dict[str, Any]]:
+    """The commits between the last snapshot and the state that a term begins from."""
+    books = role.books
+    after = books.base
+    for entry in (books.log[version] for version in sorted(books.log)):
+        stamp = (entry.term, entry.version)
+        told = {"term": books.term, "stamp": stamp, "after": after, "parts": entry.parts}
+        yield {**told, "void": (), "late": 0}
+        after = stamp
 
 
 class Clock:
@@ -210,6 +253,6 @@ class Storing:
                 for answer in self.folder.on(message):
                     self.tell(answer)
                 self.failing_since = None
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError) as error:  # ValueError: what is there is damaged
                 self.failing_since = self.failing_since or time.monotonic()
                 self.tell(Trouble(f"{type(error).__name__}: {error}"))

@@ -35,6 +35,7 @@ class Observer:
         self.lock = threading.Lock()
         self.events: list[Event] = []
         self.known: dict[tuple[str, int], int] = {}  # of each life of a role, how many are known
+        self.commits: set[Any] = set()  # their stamps
         self.tally = Tally()
         self.read()
         if plans.get(name, "begun") is None:  # the first life of it: what is known is of others
@@ -61,6 +62,10 @@ class Observer:
         if number < self.known.get((role, life), 0):
             return False
         self.known[role, life] = number + 1
+        if event.kind == "commit":
+            if event.what["stamp"] in self.commits:  # taken over by a new coordinator
+                return False
+            self.commits.add(event.what["stamp"])
         self.events.append(event)
         self.tally.add(event)
         return True

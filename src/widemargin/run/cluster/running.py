@@ -157,7 +157,7 @@ def outcome(plan: Plan) -> tuple[Array, Array, int]:
 
     from widemargin.ps.parameters import Parameters
 
-    found = Folder(plan.folder).newest(len(plan.parts))
+    found = Folder(plan.folder, len(plan.parts)).newest()
     assert found is not None, f"{plan.folder} holds no snapshot"
     manifest, arrays = found
     shards = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,28 +11,30 @@ from widemargin.ps.job import Job, Range
 from widemargin.ps.ledger import Ledger
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.settings import Settings
-from widemargin.run.cluster.folder import Folder, replace
+from widemargin.run.cluster.folder import Folder
 
 
 def prepare(folder: str, name: str, job: Job, settings: Settings, parts: tuple[Range, ...]) -> str:
     """Make the folder ready; returns the name under which its run goes on."""
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    store, told = Folder(path), fingerprint(job, settings)
-    if store.read("latest") is not None:
+    store, told = Folder(path, len(parts)), fingerprint(job, settings)
+    if store.load("latest") is not None:
         before: dict[str, Any] = store.read("run.json") or {}
         refuse_other_job(folder, before.pop("name", ""), before, told)
     else:
         ledger = Ledger(settings.n_blocks, settings.epochs, settings.seed, settings.shuffle)
-        first: list[Any] = [Parameters.create(job.rule, job.first(p), p.start).arrays() for p in parts]
+        first: list[Any] = [
+            Parameters.create(job.rule, job.first(p), p.start).arrays() for p in parts
+        ]
         store.begin(first, ledger.record())
-    replace(path / "run.json", json.dumps({"name": name, **told}).encode())
+    store.write("run.json", {"name": name, **told})
     return name
 
 
 def name_of(folder: str) -> str | None:
     """The name of the run that a folder holds."""
-    record = Folder(folder).read("run.json")
+    record = Folder(folder, 0).read("run.json")
     return None if record is None else str(record["name"])
 
 

@@ -1,4 +1,5 @@
-"""SIGKILL, SIGSTOP and the loss of a node and of the driver, on a real Ray of three nodes."""
+"""What each policy computes; SIGKILL, SIGSTOP, the loss of a node, of the driver: on a real Ray of
+three nodes. One file, so that there is one Ray."""
 
 import os
 import signal
@@ -10,20 +11,65 @@ from pathlib import Path
 import nodes
 import numpy as np
 import pytest
-from jobs import Squares, blocks_of, path_of, replay
+from jobs import Squares, blocks_of, path_of, replay, serial
 
-from widemargin.cluster import Cluster
+from widemargin.cluster import Async, Cluster, RoundRobin, Sync
+from widemargin.errors import ClusterError
 
 pytestmark = pytest.mark.timeout(170)
 EPOCHS, MORE = 60, 10  # commits between faults
+JOB, FEW = Squares(), 20
 
 
-def check(outcome, job, epochs=EPOCHS):
-    """Each block once an epoch; the weights those of one process that averages; the optimum."""
+def exact(outcome, job, epochs):
+    """Each block once an epoch; returns the path of commits."""
     path = path_of(outcome.events)
     blocks = blocks_of(path)
     assert sorted(blocks) == list(range(epochs))
     assert all(sorted(one) == list(range(job.n_blocks)) for one in blocks.values())
+    return path
+
+
+def test_one_worker_equals_the_serial_loop_bit_for_bit(three_nodes):
+    outcome = Cluster(address="auto", workers=1, policy=Async()).run(JOB, FEW, seed=3)
+    exact(outcome, JOB, FEW)
+    expected = serial(JOB, FEW, seed=3)
+    np.testing.assert_array_equal(outcome.parameters, expected.read())
+    np.testing.assert_array_equal(outcome.average, expected.read_average())
+    assert outcome.version == FEW * JOB.n_blocks
+
+
+@pytest.mark.parametrize(
+    "policy", [Sync(), Async(max_staleness=1), RoundRobin()], ids=["sync", "async", "round_robin"]
+)
+def test_two_workers(three_nodes, policy):
+    outcome = Cluster(address="auto", workers=2, policy=policy).run(JOB, FEW, seed=3)
+    path = exact(outcome, JOB, FEW)
+    if isinstance(policy, Sync):
+        averaged = replay(JOB, path)
+        np.testing.assert_array_equal(outcome.parameters, averaged.read())
+        assert max(len(what["parts"]) for what in path) == 2
+    else:
+        assert all(len(what["parts"]) == 1 for what in path)
+        assert max(what["late"] for what in path) <= 1
+    best = JOB.objective(serial(JOB, FEW, seed=3).read())
+    assert abs(JOB.objective(outcome.parameters) - best) <= 1e-3
+
+
+def test_a_failing_gradient_ends_the_run_with_its_error(three_nodes):
+    job = JOB._replace(fails=7)
+    with pytest.raises(ClusterError, match=r"Block\(epoch=0, index=7\) failed 3 times.*cannot be"):
+        Cluster(address="auto", workers=1).run(job, 1)
+
+
+def test_an_unknown_run_names_those_there_are(three_nodes):
+    with pytest.raises(ClusterError, match="no run 'nobody' is under way.*none"):
+        Cluster.attach("nobody")
+
+
+def check(outcome, job, epochs=EPOCHS):
+    """Each block once an epoch; the weights those of one process that averages; the optimum."""
+    path = exact(outcome, job, epochs)
     np.testing.assert_array_equal(outcome.parameters, replay(job, path).read())
     X, y = job.data()
     best = np.linalg.solve(X.T @ X / len(X) + 1e-3 * np.eye(job.keys), X.T @ y / len(X))
@@ -94,7 +140,9 @@ def test_with_snapshots_only(three_nodes, slowly, record_property):
         slowly.unlink()
         outcome = run.result(60)
     check(outcome, job)
-    assert any(e.kind == "reign" and e.what["rollback"] and e.what["term"] > 1 for e in outcome.events)
+    assert any(
+        e.kind == "reign" and e.what["rollback"] and e.what["term"] > 1 for e in outcome.events
+    )
 
 
 def test_a_stopped_worker_and_a_cut_link(three_nodes, slowly):
