@@ -28,6 +28,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "watching": 4.7,  # what the parameter server tells, read
     "opening": 5,
     "features": 4,  # words and tables to rows: reads `data`, is kept in models, fits nothing else
+    "ps": 4.5,
     "solvers": 4,
     "scores": 4,
     "kernel_scores": 4.5,

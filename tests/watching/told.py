@@ -96,6 +96,10 @@ def story(start=1000.0, seed=0, workers=8):
     work(16, left_out=("worker-5",), b=2)
     t.wait(1.4)
     t.open("the coordinator begins")
+    for name in t.names:  # they live on
+        t.tell("worker", name=name, life=2 if name == "worker-2" else 1)
+    for name in [name for group in GROUPS for name in group]:
+        t.tell("member", name=name, life=2 if name == "shard-1.0" else 1)
     t.wait(0.9)
     t.run(t.version)
     work(22, left_out=("worker-5",), b=2)

@@ -61,9 +61,10 @@ function frame(id, title, seconds, low, high, {height = 170, head = 8, counts = 
   const y = v => height - FOOT - (v - low) / (high - low) * (height - FOOT - head);
   for (const tick of ticks(low, high, 4, counts)) {
     const at = y(tick);
-    svg.append(make("line", {class: tick ? "rule" : "axis", x1: LEFT, x2: wide - RIGHT, y1: at, y2: at}),
+    svg.append(make("line", {class: "rule", x1: LEFT, x2: wide - RIGHT, y1: at, y2: at}),
       make("text", {x: LEFT - 6, y: at + 4, "text-anchor": "end"}, short(tick)));
   }
+  svg.append(make("line", {class: "axis", x1: LEFT, x2: wide - RIGHT, y1: height - FOOT, y2: height - FOOT}));
   for (const s of moments(seconds, wide / 90))
     svg.append(make("text", {x: x(s), y: height - 5, "text-anchor": s ? "middle" : "start"}, clock(s)));
   const output = old || make("output", {});
@@ -115,7 +116,7 @@ function timeline(state, rows, seconds) {
   const per = rows.commits.map((_, k) =>
     [rows.commits[k], rows.dropped[k], rows.void[k]].map(v => v / rows.width));
   const high = Math.max(1e-9, ...per.map(sum)) * 1.05;
-  const chart = frame("timeline", "A second", seconds, 0, high, {height: 210, head: 30});
+  const chart = frame("timeline", "Per second", seconds, 0, high, {height: 210, head: 30});
   const names = ["commits", "dropped", "requeued"];
   const gap = chart.x(rows.width) - chart.x(0) > 4 ? 1 : 0;
   per.forEach((values, k) => {

@@ -118,7 +118,7 @@ async function follow() {
       "The page's server does not answer; what is shown is what was known before.");
     if (!ended) document.body.dataset.phase = "silent";
   }
-  setTimeout(follow, document.hidden || (shown && shown.phase === "ended") ? 3000 : 1000);
+  setTimeout(follow, document.hidden || (shown && shown.phase === "ended") ? 2000 : 1000);
 }
 
 let resized = 0;

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from widemargin.watching.state import Party
 
 REMEMBERED = 60  # changes of a party
 SLOW_AFTER = 3  # commits in a row that did without a worker's gradient
 SLOW_FOR = 5  # commits after the last of them
+ABSENT = ("waiting", "joining", "done")  # what those can become whom nobody has announced
 ORDER = {"coordinator": 0, "shard": 1, "worker": 2}
 
 
@@ -33,6 +35,8 @@ class Known:
     state: str = ""
     since: float = 0.0
     lives: int = 0
+    life: Any = None  # what tells this life from others
+    announced: bool = False  # to the coordinator that reigns
     words: str = ""
     past: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     left_out: int = 0  # commits in a row that did without it
@@ -61,6 +65,18 @@ class Parties:
         self.turn_all("worker", {"alive", "slow"}, "waiting", now)
         self.turn_all("shard", {"full"}, "joining", now)
 
+    def forget(self) -> None:
+        """A new coordinator knows nobody; who lives will tell it."""
+        for known in self.known.values():
+            known.announced = False
+
+    def miss(self, now: float) -> None:
+        """Who has not told by now has died with the coordinator before."""
+        for known in self.known.values():
+            if known.state in ("waiting", "joining") and not known.announced:
+                known.words = "not heard of since the coordinator began anew"
+                known.turn("gone", now)
+
     def go_on(self, now: float) -> None:
         """The term runs: who is there takes part."""
         self.turn_all("worker", {"waiting"}, "alive", now)
@@ -68,7 +84,7 @@ class Parties:
 
     def turn_all(self, role: str, those: set[str], state: str, now: float) -> None:
         for known in self.role(role):
-            if known.state in those:
+            if known.state in those and (known.announced or state in ABSENT):
                 known.turn(state, now)
 
     def leave_out(self, names: Iterable[str], commit: int, now: float, *, times: int = 1) -> None:

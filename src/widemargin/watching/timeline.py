@@ -16,7 +16,7 @@ from typing import Any
 
 from widemargin.ps.messages import COORDINATOR, Event
 from widemargin.watching.deaths import Deaths
-from widemargin.watching.parties import SLOW_AFTER, Parties
+from widemargin.watching.parties import SLOW_AFTER, Parties, role_of
 from widemargin.watching.progress import Path, Speed, loss_told, share
 from widemargin.watching.series import Counts
 from widemargin.watching.state import Facts, Mark, Series, State
@@ -44,6 +44,10 @@ class Timeline:
         self.tells_full = False
         self.erred: Any = None  # the block whose gradient last raised an error
 
+    def extend(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.add(event)
+
     def add(self, event: Event) -> None:
         kind, now, what = event
         if self.begun is None:
@@ -53,10 +57,6 @@ class Timeline:
         handler = HANDLERS.get(kind)
         if handler is not None:
             handler(self, now, what)
-
-    def extend(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self.add(event)
 
     def mark(self, now: float, kind: str, name: str = "", words: str = "") -> None:
         self.marks.append(Mark(now, kind, name, words))
@@ -97,10 +97,11 @@ class Timeline:
                 self.deaths.died(COORDINATOR, "began anew", now)
                 self.mark(now, "death", COORDINATOR, "began anew")
             coordinator.lives += 1
+            self.parties.forget()
         else:
             self.mark(now, "term", words=why)
         coordinator.turn("opening", now)
-        self.phase = "recovering" if self.commits else "starting"
+        self.phase, self.reason = "recovering" if self.commits else "starting", ""
         self.parties.stand_still(now)
 
     def reign(self, now: float, what: dict[str, Any]) -> None:
@@ -121,26 +122,26 @@ class Timeline:
 
     # who takes part
 
-    def worker(self, now: float, what: dict[str, Any]) -> None:
-        self.comes(what["name"], "alive" if self.phase == "running" else "waiting", now)
-
-    def member(self, now: float, what: dict[str, Any]) -> None:
-        self.comes(what["name"], "joining", now)
-
-    def comes(self, name: str, state: str, now: float) -> None:
+    def comes(self, now: float, what: dict[str, Any]) -> None:
+        """A worker or member takes part, or lives on under a new coordinator."""
+        name, life = what["name"], what.get("life")
+        at_work = "alive" if self.phase == "running" else "waiting"
         known = self.parties.get(name)
-        known.lives += 1
-        known.left_out = 0
-        known.turn(state, now)
-        if not self.back(name, now):
+        new = known.lives == 0 or life != known.life
+        if new and known.state not in ("", "gone"):  # it died with the coordinator before
+            self.dies(name, "began anew", now)
+        known.lives += new
+        known.life, known.left_out, known.announced = life, 0, True
+        known.turn("joining" if role_of(name) == "shard" else at_work, now)
+        if not self.back(name, now) and new:
             self.mark(now, "joined", name)
 
     def back(self, name: str, now: float) -> bool:
         """Has it returned from death?"""
-        seconds = self.deaths.returned(name, now)
-        if seconds is not None:
-            self.mark(now, "back", name, f"after {seconds:.2f} s")
-        return seconds is not None
+        if (seconds := self.deaths.returned(name, now)) is None:
+            return False
+        self.mark(now, "back", name, f"after {seconds:.2f} s")
+        return True
 
     def full(self, now: float, what: dict[str, Any]) -> None:
         self.tells_full = True
@@ -224,7 +225,8 @@ class Timeline:
         self.settle(now)
 
     def settle(self, now: float) -> None:
-        """Where nobody tells when a member is full again, it is by the next milestone."""
+        """A milestone: who lives has told so. Nobody may tell when a member is full: it is now."""
+        self.parties.miss(now)
         if not self.tells_full and self.phase == "running":
             self.parties.turn_all("shard", {"joining"}, "full", now)
 
@@ -234,9 +236,8 @@ class Timeline:
         """At the moment `now`; None: that of the last event."""
         heard = self.heard or 0.0
         now = heard if now is None else max(now, heard)
-        facts, top = self.facts, self.path.top
+        facts, top, ended = self.facts, self.path.top, self.phase == "ended"
         per_block = facts.n_samples / facts.n_blocks if facts.n_samples and facts.n_blocks else None
-        ended = self.phase == "ended"
         done, epoch = share(top.blocks, facts.n_blocks, facts.epochs)
         return State(
             name=facts.name,
@@ -282,9 +283,9 @@ HANDLERS: dict[str, Callable[[Timeline, float, dict[str, Any]], None]] = {
     "term": Timeline.opens,
     "reign": Timeline.reign,
     "running": Timeline.running,
-    "worker": Timeline.worker,
+    "worker": Timeline.comes,
     "gone": Timeline.gone,
-    "member": Timeline.member,
+    "member": Timeline.comes,
     "full": Timeline.full,
     "lost": Timeline.lost,
     "commit": Timeline.commit,
