@@ -17,8 +17,8 @@ from widemargin.cluster import Async, Cluster, RoundRobin, Sync
 from widemargin.errors import ClusterError
 
 pytestmark = pytest.mark.timeout(170)
-EPOCHS, MORE = 60, 10  # commits between faults
-JOB, FEW = Squares(), 20
+EPOCHS, MORE = 40, 8  # commits between faults
+JOB, FEW = Squares(), 15
 
 
 def exact(outcome, job, epochs):
@@ -58,7 +58,7 @@ def test_two_workers(three_nodes, policy):
 
 def test_a_failing_gradient_ends_the_run_with_its_error(three_nodes):
     job = JOB._replace(fails=7)
-    with pytest.raises(ClusterError, match=r"Block\(epoch=0, index=7\) failed 3 times.*cannot be"):
+    with pytest.raises(ClusterError, match=r"Block\(epoch=0, number=7\) failed 3 times.*cannot be"):
         Cluster(address="auto", workers=1).run(job, 1)
 
 
@@ -90,6 +90,7 @@ def cluster(**options):
 def killed(run, role, limit=5.0):
     since = nodes.kill(run, role)
     took = nodes.resumed(run, since, role)
+    print(f"{role}: {took:.2f} s")
     assert took < limit, f"{role}: resumed after {took:.1f} s"
     nodes.await_commits(run, MORE)
     return took
@@ -101,13 +102,12 @@ def test_with_replicas(three_nodes, slowly, record_property):
         nodes.await_commits(run, MORE)
         for role in ("worker-0", "shard-0.0", "coordinator"):
             record_property(role, killed(run, role))
-        since = nodes.kill(run, "observer")
+        nodes.kill(run, "observer")
         nodes.await_commits(run, MORE)
         lose_node(three_nodes, run)
         slowly.unlink()
         outcome = run.result(60)
     check(outcome, job)
-    assert nodes_of_replicas_differ(outcome, since)
 
 
 def lose_node(three_nodes, run):
@@ -124,11 +124,6 @@ def lose_node(three_nodes, run):
     nodes.await_worker(run, "worker-2", since)
     places = {nodes.identity(run, r)["node"] for r in ("shard-0.0", "shard-0.1")}
     assert len(places) == 2
-
-
-def nodes_of_replicas_differ(outcome, since):
-    """The observer was dead meanwhile, and yet lacks nothing: the path is whole (see check)."""
-    return any(event.time > since for event in outcome.events)
 
 
 def test_with_snapshots_only(three_nodes, slowly, record_property):

@@ -70,6 +70,7 @@ def begin(plan: Plan) -> None:
         else:
             enlist(plan, members[0], **near(there[(g + 1) % len(there)]))
     plans.put(plan.name, "bundles", bundles)
+    plans.put(plan.name, "nodes", set(there))
     man(plan, plan.workers[0])
 
 

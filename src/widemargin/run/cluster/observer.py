@@ -102,26 +102,27 @@ class Observer:
 
     def keep(self) -> None:
         """Workers for new nodes, an end for runs that lack workers or that nobody asks about."""
-        nodes, short = set(fleet.nodes()), None
+        short = None
         while True:
             time.sleep(LOOK_S)
             try:
-                nodes = self.welcome(nodes)
+                self.welcome()
                 short = self.count(short)
                 self.leave()
             except Exception:  # Ray's head does not answer: it may again
                 traceback.print_exc()
 
-    def welcome(self, before: set[str]) -> set[str]:
+    def welcome(self) -> None:
         """A node more: its share of workers, up to the most."""
-        after = set(fleet.nodes())
+        before, after = plans.get(self.name, "nodes"), set(fleet.nodes())
+        if before is None or before == after:  # None: the actors are not all begun
+            return
+        plans.put(self.name, "nodes", after)
         first, _, most = self.plan.workers
         wanted = self.wanted()
-        if self.tally.phase == "ended" or not after - before or wanted >= most:
-            return after
-        share = max(1, first // max(1, len(before)))
-        self.scale(min(most, wanted + share * len(after - before)))
-        return after
+        if self.tally.phase != "ended" and after - before and wanted < most:
+            share = max(1, first // max(1, len(before)))
+            self.scale(min(most, wanted + share * len(after - before)))
 
     def count(self, since: float | None) -> float | None:
         """Since when there are fewer workers than the least; ends the run after `give_up_s`."""
