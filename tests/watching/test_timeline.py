@@ -136,6 +136,7 @@ def test_who_lives_on_under_a_new_coordinator(running):
     assert party(state, "shard-0.0").state == "full" and party(state, "shard-0.0").lives == 1
     assert [death.name for death in state.recent] == ["coordinator", "worker-2"]
     assert [mark.kind for mark in state.marks][-3:] == ["back", "death", "back"]
+    running.wait(6.0)
     running.tell("snapshot", version=1, key="s")
     state = state_of(running.events)
     assert (
@@ -144,6 +145,25 @@ def test_who_lives_on_under_a_new_coordinator(running):
     )
     running.tell("worker", name="worker-1", life=1)  # it was only cut off
     assert party(state_of(running.events), "worker-1").state == "alive"
+
+
+def test_who_tells_before_the_first_term_of_a_coordinator(running):
+    """It does not know its term yet: it says 0."""
+    for commits in range(2):
+        term, running.term = running.term, 0
+        announce(running, "worker-0", "worker-1", "shard-0.0")
+        running.term = term
+        running.open("the coordinator begins")
+        announce(running, "worker-2")
+        running.run(commits)
+        running.commit()
+        running.wait(6.0)
+        running.tell("snapshot", version=running.version, key="s")
+        state = state_of(running.events)
+        assert {party(state, f"worker-{i}").state for i in range(3)} == {"alive"}
+        assert (
+            party(state, "shard-0.0").state == "full" and party(state, "shard-1.0").state == "gone"
+        )
 
 
 def test_a_run_that_failed_may_go_on(running):
@@ -265,6 +285,7 @@ def test_a_long_run_takes_bounded_room(running):
     timeline.extend(running.events)
     state = timeline.state()
     assert sum(state.series.commits) == sum(state.series.dropped) == 20_000
+    assert state.snapshots == 200 and state.marks[0].kind == "began" and len(state.marks) < 70
     assert len(state.series.commits) <= 240 and len(timeline.path.steps) <= 100
     assert len(json.dumps(plain(state))) < 60_000
 

@@ -102,7 +102,8 @@ def recoveries(state: State) -> Table:
 
 def marks(state: State) -> Table:
     table = plain_table(("time",), ("last", ""))
-    for mark in state.marks[-LAST:]:
+    said = [mark for mark in state.marks if mark.kind != "snapshot"]
+    for mark in said[-LAST:]:
         at = "before" if state.begun is None or mark.time < state.begun else None
         kind = Text(mark.kind, style=STYLES.get(mark.kind, ""))
         words = Text(" ".join(part for part in (mark.name, mark.words) if part))

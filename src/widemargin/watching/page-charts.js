@@ -31,7 +31,7 @@ function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(s % 60)}` : `${minutes}:${two(s % 60)}`;
 }
 
-const spent = s => s === null ? "–" : s >= 90 ? clock(s) + " min" : `${+s.toPrecision(s < 1 ? 2 : 3)} s`;
+const spent = s => s === null ? "–" : s >= 90 ? clock(s) + " min" : `${+s.toFixed(s < 10 ? 2 : 0)} s`;
 
 // charts
 
@@ -116,7 +116,7 @@ function timeline(state, rows, seconds) {
   const per = rows.commits.map((_, k) =>
     [rows.commits[k], rows.dropped[k], rows.void[k]].map(v => v / rows.width));
   const high = Math.max(1e-9, ...per.map(sum)) * 1.05;
-  const chart = frame("timeline", "Per second", seconds, 0, high, {height: 210, head: 30});
+  const chart = frame("timeline", "Per second", seconds, 0, high, {height: 220, head: 40});
   const names = ["commits", "dropped", "requeued"];
   const gap = chart.x(rows.width) - chart.x(0) > 4 ? 1 : 0;
   per.forEach((values, k) => {
@@ -147,10 +147,10 @@ function timeline(state, rows, seconds) {
 }
 
 function draw(chart, mark, begun) {
-  const x = chart.x(mark.time - begun), row = chart.head - 8;
+  const x = chart.x(mark.time - begun), row = chart.head - 19;
   const note = make("title", {}, `${clock(mark.time - begun)} ${mark.kind} ${mark.name} ${mark.words}`);
   const shapes = {
-    death: `M${x - 5} ${row - 8}h10l-5 9z`, back: `M${x - 5} ${row + 1}h10l-5 -9z`,
+    death: `M${x - 5} ${row - 8}h10l-5 9z`, back: `M${x - 5} ${row + 12}h10l-5 -9z`,
     snapshot: `M${x} ${chart.foot - 3}l3 3l-3 3l-3 -3z`,
   };
   if (shapes[mark.kind]) chart.svg.append(make("path", {class: mark.kind, d: shapes[mark.kind]}, note));
@@ -161,8 +161,8 @@ function draw(chart, mark, begun) {
 // options: `from` where the axis begins (null: below the least value), `steps`: values hold for their
 // whole stretch, `counts`: whole numbers
 function curve(id, title, values, rows, seconds, options = {}) {
-  const {area = false, from = 0, steps = false, kind = "one", unit = ""} = options;
-  const there = known(values).concat(from === null ? [] : [from]);
+  const {area = false, from = 0, steps = false, counts = false, kind = "one", unit = ""} = options;
+  const there = known(values).concat(from === null ? [] : [from], counts ? [1] : []);
   const least = there.length ? Math.min(...there) : 0, most = there.length ? Math.max(...there) : 1;
   const room = (most - least || Math.abs(most) || 1) * 0.08;
   const chart = frame(id, title, seconds, from === null ? least - room : from, most + room, options);
@@ -195,6 +195,7 @@ function charts(state) {
   curve("throughput", per ? "Samples a second" : "Blocks a second",
     halves.blocks.map(v => v * each / halves.width), halves, seconds, {area: true, unit});
   $("loss").hidden = !known(halves.loss).length;
+  $("loss").parentNode.classList.toggle("three", $("loss").hidden);
   if (!$("loss").hidden) curve("loss", "Loss", halves.loss, halves, seconds, {from: null, kind: "good"});
   curve("backup", "Backup workers b: those a commit did without", halves.backup, halves, seconds,
     {kind: "two", steps: true, counts: true});

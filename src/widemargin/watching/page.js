@@ -85,7 +85,7 @@ function tables(state) {
     make("tr", {}, make("th", {scope: "row"}, row.role), ...cells(row).map(v => make("td", {}, String(v)))))
     : [make("tr", {}, make("th", {scope: "row"}, "nobody died"), ...Array.from("–––––", c => make("td", {}, c)))]));
   const list = $("marks"), above = list.scrollTop;
-  list.replaceChildren(...[...state.marks].reverse().map(mark => make("li", {},
+  list.replaceChildren(...state.marks.filter(mark => mark.kind !== "snapshot").reverse().map(mark => make("li", {},
     make("time", {}, mark.time < state.begun ? "before" : clock(mark.time - state.begun)),
     make("span", {class: `sign ${mark.kind}`, "aria-hidden": "true"}, SIGNS[mark.kind] || "·"),
     make("span", {class: "said"}, make("b", {}, mark.name ? `${mark.name} ` : ""),

@@ -3,9 +3,9 @@
 Fed event by event, in the order in which they were told. The clocks of machines may differ, so
 times may go back a little. Of a long run it keeps a bounded amount.
 
-Most of what is counted here the coordinator tells (see ps/). A "commit" may also tell `without`,
-the workers whose gradients it did without, and `loss`; a "loss" event tells one at any time; "full"
-that a member has all commits again. "began" may tell the `Facts` of the run.
+The coordinator tells most of it (see ps/). A "commit" may also tell `without`, the workers whose
+gradients it did without, and `loss`; a "loss" event tells one at any time; "full" that a member
+has all commits again. "began" may tell the `Facts` of the run.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from widemargin.watching.deaths import Deaths
 from widemargin.watching.parties import SLOW_AFTER, Parties, role_of
 from widemargin.watching.progress import Path, Speed, loss_told, share
 from widemargin.watching.series import Counts
-from widemargin.watching.state import Facts, Mark, Series, State
+from widemargin.watching.state import Facts, Mark, State
 
-MARKS = 120
+MARKS, SAVED = 120, 60  # how many are kept; snapshots apart, for they are many
+SETTLED = 5.0  # seconds after which all who live have told a new coordinator
 SILENCE = 60.0  # seconds
 DEAD = ("silent", "began anew")  # why a member is lost that is dead; else it only lacks something
 BEGINS = "the coordinator begins"  # why a term begins whose coordinator is a new one
@@ -41,7 +42,8 @@ class Timeline:
         self.path, self.parties, self.deaths = Path(), Parties(), Deaths()
         self.speed, self.counts = Speed(0.0), Counts(0.0)
         self.marks: deque[Mark] = deque(maxlen=MARKS)
-        self.tells_full = False
+        self.saved: deque[Mark] = deque(maxlen=SAVED)
+        self.tells_full = self.early = False
         self.erred: Any = None  # the block whose gradient last raised an error
 
     def extend(self, events: Iterable[Event]) -> None:
@@ -54,12 +56,11 @@ class Timeline:
             self.begin(now)
         self.heard = max(now, self.heard or now)
         self.term = max(self.term, what.get("term", 0))
-        handler = HANDLERS.get(kind)
-        if handler is not None:
+        if (handler := HANDLERS.get(kind)) is not None:
             handler(self, now, what)
 
     def mark(self, now: float, kind: str, name: str = "", words: str = "") -> None:
-        self.marks.append(Mark(now, kind, name, words))
+        (self.saved if kind == "snapshot" else self.marks).append(Mark(now, kind, name, words))
 
     # the run
 
@@ -68,8 +69,7 @@ class Timeline:
 
     def began(self, now: float, what: dict[str, Any]) -> None:
         """It begins, or goes on from a snapshot: then all processes are new."""
-        told = {name: what[name] for name in Facts._fields if what.get(name) is not None}
-        self.facts = self.facts._replace(**told)
+        self.facts = self.facts._replace(**{f: what[f] for f in Facts._fields if what.get(f)})
         again = bool(self.parties.known)
         self.phase, self.reason = "starting", ""
         if again:
@@ -97,12 +97,18 @@ class Timeline:
                 self.deaths.died(COORDINATOR, "began anew", now)
                 self.mark(now, "death", COORDINATOR, "began anew")
             coordinator.lives += 1
-            self.parties.forget()
+            self.renew(False)
         else:
             self.mark(now, "term", words=why)
         coordinator.turn("opening", now)
         self.phase, self.reason = "recovering" if self.commits else "starting", ""
         self.parties.stand_still(now)
+
+    def renew(self, early: bool) -> None:
+        """A new coordinator knows nobody. `early`: who it hears of comes before its first term."""
+        if not self.early:
+            self.parties.forget()
+        self.early = early
 
     def reign(self, now: float, what: dict[str, Any]) -> None:
         """From here on only this term's commits count: an older coordinator's never came to be."""
@@ -126,6 +132,8 @@ class Timeline:
         """A worker or member takes part, or lives on under a new coordinator."""
         name, life = what["name"], what.get("life")
         at_work = "alive" if self.phase == "running" else "waiting"
+        if what.get("term") == 0:  # told to a coordinator that does not know its term yet
+            self.renew(True)
         known = self.parties.get(name)
         new = known.lives == 0 or life != known.life
         if new and known.state not in ("", "gone"):  # it died with the coordinator before
@@ -147,16 +155,12 @@ class Timeline:
         self.tells_full = True
         self.parties.get(what["name"]).turn("full", now)
 
-    def gone(self, now: float, what: dict[str, Any]) -> None:
-        self.dies(what["name"], str(what.get("why", "")), now)
-
     def lost(self, now: float, what: dict[str, Any]) -> None:
         name, why = what["name"], str(what.get("why", ""))
-        if why in DEAD:
+        if why in DEAD or role_of(name) == "worker":
             return self.dies(name, why, now)
-        known = self.parties.get(name)
-        known.words = why
-        known.turn("joining", now)
+        self.parties.get(name).words = why
+        self.parties.get(name).turn("joining", now)
         self.mark(now, "error", name, why)
 
     def dies(self, name: str, why: str, now: float) -> None:
@@ -210,8 +214,7 @@ class Timeline:
             self.parties.leave_out([known.name], self.commits, now, times=SLOW_AFTER)
 
     def error(self, now: float, what: dict[str, Any]) -> None:
-        self.errors += 1
-        self.erred = what["block"]
+        self.errors, self.erred = self.errors + 1, what["block"]
         self.mark(now, "error", words=f"block {tuple(what['block'])}: {what['error']}")
 
     def storage(self, now: float, what: dict[str, Any]) -> None:
@@ -226,18 +229,21 @@ class Timeline:
 
     def settle(self, now: float) -> None:
         """A milestone: who lives has told so. Nobody may tell when a member is full: it is now."""
-        self.parties.miss(now)
+        if now - self.parties.get(COORDINATOR).since >= SETTLED:
+            self.parties.miss(now)
         if not self.tells_full and self.phase == "running":
             self.parties.turn_all("shard", {"joining"}, "full", now)
 
     # the state
 
     def state(self, now: float | None = None) -> State:
-        """At the moment `now`; None: that of the last event."""
+        """At the moment `now`; None: that of the last event. Charts of a silent run end soon."""
         heard = self.heard or 0.0
         now = heard if now is None else max(now, heard)
         facts, top, ended = self.facts, self.path.top, self.phase == "ended"
         per_block = facts.n_samples / facts.n_blocks if facts.n_samples and facts.n_blocks else None
+        if self.begun is not None and not ended:
+            self.counts.at(min(now, heard + SILENCE))
         done, epoch = share(top.blocks, facts.n_blocks, facts.epochs)
         return State(
             name=facts.name,
@@ -267,15 +273,9 @@ class Timeline:
             parties=self.parties.told(),
             recoveries=self.deaths.recoveries(),
             recent=tuple(self.deaths.recent),
-            marks=tuple(self.marks),
-            series=self.series(now),
+            marks=tuple(sorted([*self.marks, *self.saved], key=lambda mark: mark.time)),
+            series=self.counts.series(),
         )
-
-    def series(self, now: float) -> Series:
-        """Up to now or to the end; of a run that tells nothing, to a little after its last word."""
-        if self.begun is not None and self.phase != "ended":
-            self.counts.at(min(now, (self.heard or now) + SILENCE))
-        return self.counts.series()
 
 
 HANDLERS: dict[str, Callable[[Timeline, float, dict[str, Any]], None]] = {
@@ -284,7 +284,7 @@ HANDLERS: dict[str, Callable[[Timeline, float, dict[str, Any]], None]] = {
     "reign": Timeline.reign,
     "running": Timeline.running,
     "worker": Timeline.comes,
-    "gone": Timeline.gone,
+    "gone": Timeline.lost,
     "member": Timeline.comes,
     "full": Timeline.full,
     "lost": Timeline.lost,
