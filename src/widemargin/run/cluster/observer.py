@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 import traceback
@@ -141,9 +142,11 @@ class Observer:
         return since
 
     def leave(self) -> None:
-        """Nobody has asked for the end for long: leave nothing behind but the folder."""
+        """Nobody has asked for the end for long: leave only a given folder."""
         quiet = time.monotonic() - self.asked
         if self.tally.phase == "ended" and quiet > self.plan.linger_s:
+            if self.plan.spare:
+                shutil.rmtree(self.plan.folder, ignore_errors=True)
             fleet.dissolve(self.name)
 
 
