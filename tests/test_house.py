@@ -27,6 +27,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "nets": 6,
     "cluster": 5.5,
     "run": 5,
+    "watching": 4.7,  # what the parameter server tells, read
     "opening": 5,
     "features": 4,  # words and tables to rows: reads `data`, is kept in models, fits nothing else
     "ps": 4.5,
@@ -43,6 +44,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "_atomics": 0.5,
     "_jit": 0,
     "calibration": 0,
+    "colours": 0,
     "files": 0,
     "threads": 0,
     "memory": 0,

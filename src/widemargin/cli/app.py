@@ -8,7 +8,13 @@ from typing import Annotated, Any, Optional
 import typer
 
 from widemargin._version import __version__
-from widemargin.cli import explain_options, simulate_options, train_options, tune_options
+from widemargin.cli import (
+    explain_options,
+    simulate_options,
+    status_options,
+    train_options,
+    tune_options,
+)
 from widemargin.cli import table_options as tables
 from widemargin.cli.early import work_of
 from widemargin.cli.options import Base, Data, Json, Memory, ModelFile, Page, Threads, Work
@@ -150,8 +156,7 @@ def evaluate(
 
 
 app.command(epilog=explain_options.EXAMPLE)(explain_options.explain)
-
-
+app.command(epilog=status_options.EXAMPLE)(status_options.status)
 app.command(epilog=simulate_options.EXAMPLE)(simulate_options.simulate)
 
 

@@ -1,11 +1,10 @@
 """The style of a page: light and dark as the reader's system has it, from 360 px up, printable."""
 
-CSS = """
-:root{color-scheme:light dark;--bg:#f5f6f8;--card:#fff;--ink:#191c20;--muted:#566070;--rule:#dce0e6;
---one:31 95 191;--two:194 80 10;--bad:190 40 55;--good:20 120 80}
-@media screen and (prefers-color-scheme:dark){:root{--bg:#121519;--card:#1b1f25;--ink:#e7eaee;
---muted:#a0aab6;--rule:#323944;--one:112 170 255;--two:255 164 92;--bad:255 120 130;
---good:90 205 150}}
+from widemargin.colours import COLOURS
+
+CSS = (
+    COLOURS
+    + """\
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%;scroll-behavior:smooth}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,
@@ -100,3 +99,4 @@ footer{padding-bottom:32px;font-size:.82rem}
 section,.tiles>div{border-color:#bbb;break-inside:avoid}figure,tr{break-inside:avoid}
 .scroll,.tall{overflow:visible;max-height:none}.words{white-space:normal}}
 """
+)

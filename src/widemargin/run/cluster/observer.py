@@ -20,6 +20,7 @@ from widemargin.run.cluster import fleet
 from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster.plan import Plan
 from widemargin.run.cluster.tally import Tally
+from widemargin.watching.state import facts_of
 
 LOOK_S = 0.5  # how often nodes and workers are counted
 
@@ -40,7 +41,8 @@ class Observer:
         self.read()
         if plans.get(name, "begun") is None:  # the first life of it: what is known is of others
             plans.put(name, "begun", True)
-            self.record(OBSERVER, time.time_ns(), 0, [Event("began", time.time(), {})])
+            facts = facts_of(name, plan.settings)._asdict()
+            self.record(OBSERVER, time.time_ns(), 0, [Event("began", time.time(), facts)])
         self.asked = time.monotonic()
         threading.Thread(target=self.keep, name="keeper", daemon=True).start()
 

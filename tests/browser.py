@@ -55,7 +55,10 @@ class Browser:
         self.command("Emulation.setEmulatedMedia", features=[scheme])
 
     def open(self, path):
-        self._call("POST", "/url", {"url": Path(path).absolute().as_uri()})
+        self.visit(Path(path).absolute().as_uri())
+
+    def visit(self, url):
+        self._call("POST", "/url", {"url": url})
 
     def run(self, script):
         """What the body of a function returns, run in the page."""
