@@ -6,7 +6,7 @@ VENV := .venv
 BENCH := .venv-bench
 RUN := $(VENV)/bin/python
 JOBS ?= 2
-PYTEST := $(RUN) -m pytest -n $(JOBS) --dist loadfile
+PYTEST := $(RUN) -m pytest -n $(JOBS) --dist loadgroup
 
 .PHONY: demo test test-all check fuzz bench clean
 

@@ -23,3 +23,14 @@ def shared_path(name: str) -> Path:
 @pytest.fixture
 def shared_data() -> Callable[[str], Path]:
     return shared_path
+
+
+RAY = ("test_cluster.py", "test_cluster_linear.py", "test_net_on_ray.py", "test_cli_cluster.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay in one process, which compiles for them once; those that begin a Ray
+    are all in one process, so that there are never two of it."""
+    for item in items:
+        group = "ray" if item.path.name in RAY else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
