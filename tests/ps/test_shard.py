@@ -81,6 +81,14 @@ def test_what_an_older_term_says_is_void(shard, message):
     assert shard.version == 0 and (1, 7) not in shard.held
 
 
+def test_all_who_pull_everything_get_the_same_array(shard):
+    for worker in ("worker-0", "worker-1"):
+        shard.on(m.Pull(worker, (1, 2), 1, None), 0.0)
+    shard.on(push(1, 3.0), 0.0)
+    one, other = of_kind(shard.on(commit(entry(1, 1)), 0.0), m.Params)
+    assert one.values is other.values
+
+
 def test_a_report_tells_where_it_stands_and_what_it_holds(shard):
     for number in (1, 2):
         shard.on(push(number, 1.0), 0.0)

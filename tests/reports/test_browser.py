@@ -1,9 +1,9 @@
 """The page in a real browser: complete without a request, readable on a phone, in the dark."""
 
 import pytest
-from browser import browser
 from made import some_facts
 
+from browser import browser
 from widemargin.reports.page import SECTIONS, render
 
 LABELS = ("no", "yes"), tuple(f"class number {k}" for k in range(25))

@@ -86,14 +86,18 @@ class Shard:
         return self.answer()
 
     def answer(self) -> list[m.Send]:
-        """Answer the pulls whose version has come."""
+        """Answer the pulls whose version has come; who wants all gets the same array."""
         if self.store is None:
             return []
-        sends = []
+        sends: list[m.Send] = []
+        whole: Any = None
         for worker, pull in list(self.pulls.items()):
             if pull.version <= self.version:
                 del self.pulls[worker]
-                values = self.store.read(pull.keys)
+                if pull.keys is None:
+                    whole = values = self.store.read() if whole is None else whole
+                else:
+                    values = self.store.read(pull.keys)
                 sends.append(m.Send(worker, m.Params(self.group, pull.lease, self.version, values)))
         return sends
 

@@ -110,12 +110,9 @@ class Worker:
         self.phase, self.busy = COMPUTING, lease.lease
         values = tuple(part.values for part in parts)
         self.params = {}
-        sends = [
-            m.Send(m.LOCAL, m.Compute(lease.lease, lease.block, self.version, values, self.keys))
-        ]
-        if lease.ahead is not None:
-            sends.append(m.Send(m.LOCAL, m.Prefetch(lease.ahead)))
-        return sends
+        compute = m.Compute(lease.lease, lease.block, self.version, values, self.keys)
+        first = [] if lease.ahead is None else [m.Send(m.LOCAL, m.Prefetch(lease.ahead))]
+        return [*first, m.Send(m.LOCAL, compute)]  # what is read ahead is read meanwhile
 
     # a lease ends
 

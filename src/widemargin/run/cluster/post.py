@@ -148,7 +148,7 @@ class Post:
 
 
 def payload_of(message: Any) -> tuple[str, Any]:
-    for field in ("update", "arrays"):
+    for field in ("update", "arrays", "values"):
         payload = getattr(message, field, None)
         if payload is not None:
             return field, payload
