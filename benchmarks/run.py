@@ -19,6 +19,7 @@ NAMES = (
     "outofcore",
     "svc",
     "multiclass",
+    "cluster_linear",
 )
 
 
