@@ -6,7 +6,8 @@ VENV := .venv
 BENCH := .venv-bench
 RUN := $(VENV)/bin/python
 JOBS ?= 2
-PYTEST := $(RUN) -m pytest -n $(JOBS) --dist loadgroup
+PYTEST := $(RUN) -m pytest
+TOGETHER := -n $(JOBS) --dist loadgroup
 
 .PHONY: demo test test-all check fuzz bench clean
 
@@ -14,10 +15,12 @@ demo: $(VENV)/ready  ## train on the RCV1-shaped corpus and print the table
 	$(VENV)/bin/widemargin demo --plot demo.png
 
 test: $(VENV)/ready check  ## style, types and the test suite
-	$(PYTEST) -m "not slow"
+	$(PYTEST) $(TOGETHER) -m "not slow and not ray"
+	$(PYTEST) -m "not slow and ray"
 
 test-all: $(VENV)/ready check  ## also the long tests
-	$(PYTEST)
+	$(PYTEST) $(TOGETHER) -m "not ray"
+	$(PYTEST) -m ray
 
 check: $(VENV)/ready  ## style and types
 	$(VENV)/bin/ruff check src tests benchmarks

@@ -1,23 +1,11 @@
 """What tests share."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).parents[1] / ".." / "shared" / "data"
-
-
-def shared_path(name: str) -> Path:
-    """A file of the shared data; the test skips where the folder is absent, and fails in CI."""
-    path = SHARED / name
-    if not path.exists():
-        reason = f"{name} is not in ../shared/data"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return path
+from shared import shared_path
 
 
 @pytest.fixture
@@ -29,8 +17,9 @@ RAY = ("test_cluster.py", "test_cluster_linear.py", "test_net_on_ray.py", "test_
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay in one process, which compiles for them once; those that begin a Ray
-    are all in one process, so that there are never two of it."""
+    """A file's tests stay in one process, which compiles for them once. Those that begin a Ray and
+    measure how soon it goes on run by themselves."""
     for item in items:
-        group = "ray" if item.path.name in RAY else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(str(item.path)))
+        if item.path.name in RAY:
+            item.add_marker("ray")

@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import check_estimator
 
-from conftest import shared_path
+from shared import shared_path
 from widemargin import LinearSVC, OneVsRestClassifier, save
 
 TIGHT = dict(tol=1e-9, random_state=0)

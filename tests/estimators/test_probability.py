@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris, make_classification
 from sklearn.utils.estimator_checks import check_estimator
 
 import widemargin as wm
-from conftest import shared_path
+from shared import shared_path
 from widemargin import LinearSVC, Perceptron, SGDClassifier
 from widemargin.calibration import Sigmoid, probabilities
 

@@ -5,7 +5,6 @@ import pytest
 from scipy.sparse import csr_matrix, random_array
 from sklearn.datasets import load_svmlight_file
 
-from conftest import shared_path
 from reference import (
     binary_samples,
     columns_of,
@@ -13,6 +12,7 @@ from reference import (
     objective_value,
     optimum,
 )
+from shared import shared_path
 from widemargin.data.rows import as_rows
 from widemargin.data.samples import make_samples
 from widemargin.duals import ascend, dual_slope, largest
