@@ -10,7 +10,8 @@ from widemargin.ps.policy import Policy
 class Settings(NamedTuple):
     """The run: how much work, under which policy, and after how long a silence is a death.
 
-    `groups` lists, for each key range, the names of its members (replicas). Seconds: a role silent
+    `groups` lists, for each key range, the names of its members (replicas); `owner`, for each, the
+    partition of a worker that its keys belong to, empty: a worker is one process. Seconds: a role silent
     for `deadline_s` counts as dead; what is unanswered is sent again after `retry_s`.
     """
 
@@ -26,9 +27,15 @@ class Settings(NamedTuple):
     retry_s: float = 1.0
     tick_s: float = 0.25
     give_up_s: float = 120.0  # a group without any living member for so long ends the run
+    owner: tuple[int, ...] = ()
     attempts: int = 3  # a block whose gradient raises an error so often ends the run
 
 
 def group_of(settings: Settings, member: str) -> int:
     """The key range that a member serves."""
     return next(g for g, members in enumerate(settings.groups) if member in members)
+
+
+def partitions(settings: Settings) -> int:
+    """The processes of a worker."""
+    return max(settings.owner, default=0) + 1

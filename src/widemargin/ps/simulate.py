@@ -22,6 +22,7 @@ from widemargin.ps.job import Carrier, Job, Range, ranges
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.settings import Settings
 from widemargin.ps.shard import Shard
+from widemargin.ps.simulate_gang import Gangs
 from widemargin.ps.simulate_net import Net, Wires, size_of
 from widemargin.ps.simulate_pace import Pace, drawn
 from widemargin.ps.simulate_storage import Storage, beginning
@@ -69,8 +70,8 @@ class Process:
 
 
 def role_of(name: str) -> str:
-    """ "worker", "shard", "coordinator" or "storage"."""
-    return name.split("-")[0]
+    """ "worker", "partition", "shard", "coordinator" or "storage"."""
+    return "partition" if "/" in name else name.split("-")[0]
 
 
 class Simulation:
@@ -93,6 +94,7 @@ class Simulation:
         self.twins: list[str] = []  # coordinators that go on although another one was started
         self.left: set[str] = set()  # workers that do not come back
         self.processes: dict[str, Process] = {}
+        self.gangs = Gangs(self) if self.settings.owner else None
         for g, names in enumerate(self.settings.groups):
             restore = partial(self.restore, g)
             for name in names:
@@ -112,7 +114,10 @@ class Simulation:
 
     def join(self, name: str) -> None:
         """A worker takes part from now on."""
-        self.add(name, partial(Worker, self.settings, name))
+        if self.gangs is not None:
+            self.gangs.join(name)
+        else:
+            self.add(name, partial(Worker, self.settings, name))
 
     def start(self, name: str) -> None:
         process = self.processes[name]
@@ -246,6 +251,9 @@ class Simulation:
 
     def local(self, name: str, life: int, message: Any) -> None:
         """What a worker asks of the process that carries it."""
+        if self.gangs is not None:
+            self.gangs.local(name, life, message)
+            return
         process = self.processes[name]
         assert process.carrier is not None
         if isinstance(message, m.Cancel):

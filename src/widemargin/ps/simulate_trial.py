@@ -10,6 +10,7 @@ from widemargin.ps import messages as m
 from widemargin.ps.faults import ROLES, Fault, draw, healed, inject
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
 from widemargin.ps.oracle import Record, record, returns, samples_counted, violations
+from widemargin.ps.partition import partner
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Setup, Simulation
@@ -39,6 +40,10 @@ class Plan(NamedTuple):
     backup: int | Literal["auto"] | None = None
     staleness: int | None = None
     faults: int | None = None  # how many, besides what the network does
+    partitions: int = 1  # processes of a worker
+
+
+SAID = Plan._fields[:7]  # in the text that the runs of a seed are drawn from; others where given
 
 
 class Scenario(NamedTuple):
@@ -65,10 +70,11 @@ class Outcome(NamedTuple):
 
 def scenario(plan: Plan, seed: int) -> Scenario:
     """The run of a seed."""
-    rng = random.Random(f"{plan} {seed}")
+    rng = random.Random(f"{seed_text(plan)} {seed}")
     policy = draw_policy(plan, rng, seed)
     replicas = plan.replicas or rng.choice([1, 2])
-    groups = tuple(tuple(f"shard-{g}.{r}" for r in range(replicas)) for g in range(plan.servers))
+    n_groups = max(plan.servers, plan.partitions)
+    groups = tuple(tuple(f"shard-{g}.{r}" for r in range(replicas)) for g in range(n_groups))
     workers = tuple(f"worker-{i}" for i in range(plan.workers))
     rule, sparse = rng.choice(RULES), rng.random() < 0.3
     problem = Problem(rule, n_blocks=rng.choice([9, 16, 24]), n_keys=12, sparse=sparse, n=150)
@@ -84,17 +90,32 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         retry_s=0.1,
         tick_s=0.08,
         give_up_s=60.0,
+        owner=owners(plan.partitions, n_groups),
     )
     fair = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
     horizon = fair * rng.choice([1.0, 2.0, 4.0])  # until when there are faults
     pace, slower = draw_pace(rng, fair * plan.workers / (2 * problem.n_blocks), workers)
     count = rng.randint(5, 20) if plan.faults is None else plan.faults
     names = [name for group in groups for name in group] + [m.COORDINATOR, *workers]
-    at = rng.choice(ROLES) if rng.random() < ONE_ROLE else None
+    names += [partner(name, k) for name in workers for k in range(1, plan.partitions)]
+    roles = (*ROLES, *(["partition"] if plan.partitions > 1 else []))
+    at = rng.choice(roles) if rng.random() < ONE_ROLE else None
     faults = draw(rng, names, at=at, count=count, horizon=horizon, deadline_s=settings.deadline_s)
     net = draw_net(rng) if count else Net()
     setup = Setup(settings, problem, workers, net, pace, slower, rng.random() < 0.5, seed)
     return Scenario(setup, tuple(faults), horizon if count else 0.0)
+
+
+def seed_text(plan: Plan) -> str:
+    """What a run is drawn from: options that are off leave the runs of a seed as they were."""
+    defaults = Plan._field_defaults
+    said = [f"{k}={v!r}" for k, v in plan._asdict().items() if k in SAID or v != defaults[k]]
+    return f"Plan({', '.join(said)})"
+
+
+def owners(partitions: int, groups: int) -> tuple[int, ...]:
+    """The partition that each group belongs to, as equally as can be; none where there is one."""
+    return tuple(g * partitions // groups for g in range(groups)) if partitions > 1 else ()
 
 
 def draw_policy(plan: Plan, rng: random.Random, seed: int) -> Policy:
