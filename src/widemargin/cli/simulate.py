@@ -89,7 +89,7 @@ def command(plan: Plan, seed: int) -> str:
     """What replays a run."""
     words = ["widemargin", "simulate"]
     for name, value in plan._asdict().items():
-        if value is not None:
+        if value is not None and value != (1 if name == "partitions" else None):
             words += [f"--{name}", str(value)]
     return shlex.join([*words, "--replay", str(seed)])
 
@@ -121,7 +121,8 @@ def show(plan: Plan, total: Summary, seconds: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    roles = ("worker", "shard", "coordinator", "storage")
+    several = ("partition",) if plan.partitions > 1 else ()
+    roles = ("worker", *several, "shard", "coordinator", "storage")
     table = Table(box=None, pad_edge=False)
     table.add_column("fault")
     for role in (*roles, "all"):

@@ -40,6 +40,9 @@ def simulate(
         Optional[int],  # noqa: UP045
         typer.Option(min=0, metavar="N", show_default="5 to 15", help="Faults of a run; 0: none."),
     ] = None,
+    partitions: Annotated[
+        int, typer.Option(min=1, metavar="K", help="Processes that are a worker together.")
+    ] = 1,
     schedules: Annotated[int, typer.Option(min=1, metavar="N", help="Runs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the first run; each has the next.")] = 0,
     replay: Annotated[
@@ -72,6 +75,6 @@ def simulate(
         if stragglers:
             return int(work.stragglers(asked))
         plan = work.plan(workers, servers, policy, replicas, backup, staleness, faults)
-        return int(work.simulate(plan, asked))
+        return int(work.simulate(plan._replace(partitions=partitions), asked))
 
     return begin

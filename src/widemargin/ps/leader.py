@@ -3,7 +3,7 @@
 To the coordinator they are one worker, of one name and one lease at a time, and the leader carries
 the same `Worker` as a process that is a worker alone. What that sends is turned into orders here:
 
-    Pull of a group of partition k    in the name "worker-3/k", so the values go there
+    Pull of what partition k reads    in the name "worker-3/k", so the values go there
     Compute                           to the own process, and `Proceed` to each partition
     Push of a group of partition k    `Deliver`: partition k pushes
     Cancel                            nothing: what one has begun with partners all must end
@@ -23,8 +23,8 @@ from collections.abc import Callable
 from typing import Any
 
 from widemargin.ps import messages as m
-from widemargin.ps.partition import OPENING, owned, partner
-from widemargin.ps.settings import Settings, partitions
+from widemargin.ps.partition import OPENING, partner
+from widemargin.ps.settings import Settings, owned, partitions, read_by
 from widemargin.ps.worker import PULLING, Worker
 
 
@@ -34,7 +34,8 @@ class Leader:
     def __init__(self, settings: Settings, name: str, life: int) -> None:
         self.settings, self.name, self.life = settings, name, life
         self.worker = Worker(settings, name, life)
-        self.groups = owned(settings, 0)
+        self.own = owned(settings, 0)
+        self.reads = [read_by(settings, k) for k in range(partitions(settings))]
         self.group_of = {name: g for g, names in enumerate(settings.groups) for name in names}
         self.partners = {k: partner(name, k) for k in range(1, partitions(settings))}
         self.told: dict[int, m.Standing] = {}  # the newest word of each partner
@@ -44,7 +45,10 @@ class Leader:
         self.opened, self.ended = False, False
         self.asked: m.Compute | None = None  # what all compute
         self.asked_at = 0.0
-        self.own: tuple[Any, ...] | None = None  # the own part of it, when it is made
+        self.updates: tuple[Any, ...] | None = None  # the own part of it, when it is made
+        self.lease: m.LeaseId | None = None  # for which these were pulled:
+        self.versions: dict[tuple[int, int], int] = {}  # of each group and partition that reads it
+        self.values: dict[int, Any] = {}  # what is read here
 
     def on(self, message: Any, now: float) -> list[m.Send]:
         if self.ended:
@@ -148,14 +152,42 @@ class Leader:
         return known is not None and known.life == told.life and known.opened
 
     def receipts(self, told: m.Standing, now: float) -> list[m.Send]:
-        """What a partition has pulled, the worker has."""
+        """What a partition has pulled."""
         sends: list[m.Send] = []
         for group, version in told.versions:
-            lease = self.worker.lease
-            if self.worker.phase == PULLING and lease is not None and told.lease == lease.lease:
-                receipt = m.Params(group, lease.lease, version, None)
-                sends += self.orders(self.worker.on(receipt, now), now)
+            sends += self.receipt(told.partition, told.lease, group, version, now)
         return sends
+
+    def pulled(self, params: m.Params, now: float) -> list[m.Send]:
+        """What was pulled for this process itself."""
+        if not self.pulls(params.lease) or (params.group, 0) in self.versions:
+            return []
+        self.values[params.group] = params.values
+        return self.receipt(0, params.lease, params.group, params.version, now)
+
+    def pulls(self, lease: m.LeaseId | None) -> bool:
+        """Is this what the worker pulls for?"""
+        current = self.worker.lease
+        if self.worker.phase != PULLING or current is None or lease != current.lease:
+            return False
+        if self.lease != lease:
+            self.lease, self.versions, self.values = lease, {}, {}
+        return True
+
+    def receipt(
+        self, k: int, lease: m.LeaseId | None, group: int, version: int, now: float
+    ) -> list[m.Send]:
+        """Once all that read a group have it, the worker has; of one version, where it must be."""
+        if not self.pulls(lease) or lease is None:
+            return []
+        self.versions.setdefault((group, k), version)
+        readers = [j for j, reads in enumerate(self.reads) if group in reads]
+        if any((group, j) not in self.versions for j in readers):
+            return []
+        versions = [self.versions[group, j] for j in readers]
+        exact = self.worker.lease is not None and self.worker.lease.exact
+        told = m.Params(group, lease, max(versions) if exact else min(versions), None)
+        return self.orders(self.worker.on(told, now), now)
 
     # what the worker wants
 
@@ -166,8 +198,7 @@ class Leader:
         for to, message in sends:
             match message:
                 case m.Pull():
-                    k = self.settings.owner[self.group_of[to]]
-                    out.append(m.Send(to, message._replace(worker=partner(self.name, k))))
+                    out += self.pull(to, message)
                 case m.Push() if (k := self.settings.owner[self.group_of[to]]) > 0:
                     delivered.setdefault(k, []).append(to)
                 case m.Compute():
@@ -180,6 +211,15 @@ class Leader:
                     out.append(m.Send(to, message))
         return self.deliveries(delivered) + out
 
+    def pull(self, to: str, ask: m.Pull) -> list[m.Send]:
+        """For each that reads the group and lacks it, in its name."""
+        group, known = self.group_of[to], self.versions if self.lease == ask.lease else {}
+        return [
+            m.Send(to, ask._replace(worker=partner(self.name, k)))
+            for k, reads in enumerate(self.reads)
+            if group in reads and (group, k) not in known
+        ]
+
     def deliveries(self, delivered: dict[int, list[str]]) -> list[m.Send]:
         lease, version = self.worker.lease, self.worker.version
         return [
@@ -189,9 +229,10 @@ class Leader:
         ]
 
     def compute(self, ask: m.Compute, now: float) -> list[m.Send]:
-        self.asked, self.own = ask._replace(values=()), None
-        values = tuple(ask.values[g] for g in self.groups)
-        keys = tuple(ask.keys[g] for g in self.groups)
+        self.asked, self.updates = ask._replace(values=()), None
+        values = tuple(self.values[g] for g in self.reads[0])
+        keys = tuple(ask.keys[g] for g in self.reads[0])
+        self.values = {}
         own = m.Send(m.LOCAL, ask._replace(values=values, keys=keys))
         return [own, *self.proceed(ask, now)]
 
@@ -200,7 +241,7 @@ class Leader:
         self.asked_at, sends = now, []
         for k, name in self.partners.items():
             if self.told[k].made != ask.lease:
-                keys = tuple(ask.keys[g] for g in owned(self.settings, k))
+                keys = tuple(ask.keys[g] for g in self.reads[k])
                 order = m.Proceed(self.life, ask.lease, ask.block, ask.version, keys)
                 sends.append(m.Send(name, order))
         return sends
@@ -208,7 +249,7 @@ class Leader:
     def computed(self, computed: m.Computed, now: float) -> list[m.Send]:
         if self.asked is None or computed.lease != self.asked.lease:
             return []
-        self.own = computed.updates
+        self.updates = computed.updates
         return self.made(now)
 
     def broken(self, broken: m.Broken, now: float) -> list[m.Send]:
@@ -218,14 +259,14 @@ class Leader:
     def made(self, now: float) -> list[m.Send]:
         """Has everyone computed? Then the gradient is made, each part where it belongs."""
         ask = self.asked
-        if ask is None or self.own is None:
+        if ask is None or self.updates is None:
             return []
         if any(self.told[k].made != ask.lease for k in self.partners):
             return []
         updates: list[Any] = [None] * len(self.settings.groups)
-        for g, update in zip(self.groups, self.own, strict=True):
+        for g, update in zip(self.own, self.updates, strict=True):
             updates[g] = update
-        self.asked = self.own = None
+        self.asked = self.updates = None
         return self.orders(self.worker.on(m.Computed(ask.lease, tuple(updates)), now), now)
 
 
@@ -235,6 +276,7 @@ HANDLERS: dict[type[Any], Callable[[Leader, Any, float], list[m.Send]]] = {
     m.Place: Leader.found,
     m.Opened: Leader.was_opened,
     m.Severed: Leader.severed,
+    m.Params: Leader.pulled,
     m.Computed: Leader.computed,
     m.Broken: Leader.broken,
 }

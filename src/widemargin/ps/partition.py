@@ -1,7 +1,7 @@
 """A partition: one of the processes that are a worker together, but for the first, their leader.
 
-It keeps the values of its own groups of parameters and its own part of the gradient, so no process
-ever has all of the model. What it does when is said by the leader (see `leader`); what it has, it
+It keeps the values of the parameters that it reads, its own and what all share, and its own part of
+the gradient, so no process ever has all of the model. What it does when is said by the leader (see `leader`); what it has, it
 tells the leader whenever that changes, and on every tick. It repeats nothing else.
 
     summoned → opened → (values of a lease → computing → gradient made → pushed) again and again
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from widemargin.ps import messages as m
-from widemargin.ps.settings import Settings
+from widemargin.ps.settings import Settings, owned, read_by
 
 OPENING = 10.0  # deadlines that a partner may be silent for while it loads and opens its part
 
@@ -26,11 +26,6 @@ def partner(worker: str, k: int) -> str:
     return f"{worker}/{k}" if k else worker
 
 
-def owned(settings: Settings, k: int) -> tuple[int, ...]:
-    """The groups whose keys belong to partition k."""
-    return tuple(g for g, owner in enumerate(settings.owner) if owner == k)
-
-
 class Partition:
     """`on(message, now)` takes a message and returns what to send."""
 
@@ -38,7 +33,7 @@ class Partition:
         self.settings, self.name, self.life = settings, name, life
         self.leader, number = name.split("/")
         self.k = int(number)
-        self.groups = owned(settings, self.k)
+        self.reads, self.own = read_by(settings, self.k), owned(settings, self.k)
         self.gang = 0  # the life of the leader that it follows
         self.heard = 0.0  # when the leader last spoke
         self.opened, self.works, self.ended, self.error = False, False, False, ""
@@ -95,7 +90,7 @@ class Partition:
         """Keep what comes first of each group: its version is what the leader is told."""
         begun = self.begun is not None and params.lease <= self.begun.lease
         older = self.lease is not None and params.lease < self.lease
-        if not self.gang or begun or older or params.group not in self.groups:
+        if not self.gang or begun or older or params.group not in self.reads:
             return []
         if params.lease != self.lease:
             self.lease, self.values = params.lease, {}
@@ -106,11 +101,11 @@ class Partition:
         known = self.begun is not None and order.lease <= self.begun.lease
         if order.gang != self.gang or known or order.lease != self.lease:
             return []
-        if len(self.values) < len(self.groups):
+        if len(self.values) < len(self.reads):
             return []
         self.works, self.begun = True, order
         self.made, self.updates = None, {}
-        values = tuple(self.values[g].values for g in self.groups)
+        values = tuple(self.values[g].values for g in self.reads)
         self.values = {}
         compute = m.Compute(order.lease, order.block, order.version, values, order.keys)
         return [m.Send(m.LOCAL, compute)]
@@ -119,7 +114,7 @@ class Partition:
         if self.begun is None or computed.lease != self.begun.lease:
             return []
         self.made = computed.lease
-        self.updates = dict(zip(self.groups, computed.updates, strict=True))
+        self.updates = dict(zip(self.own, computed.updates, strict=True))
         return [self.standing()]
 
     def broken(self, broken: m.Broken, now: float) -> list[m.Send]:
@@ -131,7 +126,7 @@ class Partition:
         if order.gang != self.gang or begun is None or order.lease != self.made:
             return []
         sends = []
-        for g in [g for g in self.groups if g in self.updates]:
+        for g in [g for g in self.own if g in self.updates]:
             for name in self.settings.groups[g]:
                 if name in order.members:
                     update = self.updates[g]

@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from widemargin.errors import PartitionLost
 from widemargin.ps import messages as m
 from widemargin.ps.job import Range, Task, split_keys
 from widemargin.ps.parameters import Update
 
-LOST = (ConnectionError, TimeoutError)  # what a task raises when a partner is gone
+LOST = (PartitionLost, ConnectionError, TimeoutError)  # a partner is gone
 
 
 class PartitionCarrier:
     """Answers what a leader or a partition asks of its own process.
 
-    `parts` are the ranges of all groups, `groups` those of this partition: one after another.
+    `parts` are the ranges of all groups, `groups` those whose gradient is its.
     """
 
     def __init__(self, task: Task, parts: Sequence[Range], groups: Sequence[int]) -> None:
@@ -49,14 +50,12 @@ class PartitionCarrier:
 
 
 def own_updates(update: Update, own: Sequence[Range]) -> tuple[Update, ...]:
-    """A partition's gradient, group by group, as views; without keys it begins at its first."""
+    """A partition's gradient, group by group, as views; without keys they follow each other."""
     if update.keys is not None:
-        cuts = np.searchsorted(update.keys, [part.start for part in own] + [own[-1].stop])
-        return tuple(
-            Update(update.keys[a:b], update.values[a:b], update.n)
-            for a, b in zip(cuts, cuts[1:], strict=False)
-        )
-    first = own[0].start
+        at = [np.searchsorted(update.keys, [part.start, part.stop]) for part in own]
+        return tuple(Update(update.keys[a:b], update.values[a:b], update.n) for a, b in at)
+    ends = np.cumsum([part.stop - part.start for part in own])
+    starts = [0, *ends[:-1]]
     return tuple(
-        Update(None, update.values[p.start - first : p.stop - first], update.n) for p in own
+        Update(None, update.values[a:b], update.n) for a, b in zip(starts, ends, strict=True)
     )

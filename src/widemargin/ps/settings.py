@@ -10,9 +10,10 @@ from widemargin.ps.policy import Policy
 class Settings(NamedTuple):
     """The run: how much work, under which policy, and after how long a silence is a death.
 
-    `groups` lists, for each key range, the names of its members (replicas); `owner`, for each, the
-    partition of a worker that its keys belong to, empty: a worker is one process. Seconds: a role silent
-    for `deadline_s` counts as dead; what is unanswered is sent again after `retry_s`.
+    `groups` lists, for each key range, the names of its members (replicas). A worker may be several
+    processes, partitions 0, 1, …: `owner` says for each group which of them pushes its gradient,
+    empty: there is one; `reads` for each of them which groups it pulls, empty: its own. A role silent
+    for `deadline_s` counts as dead; what is unanswered is sent again after `retry_s` (seconds).
     """
 
     n_blocks: int
@@ -28,6 +29,7 @@ class Settings(NamedTuple):
     tick_s: float = 0.25
     give_up_s: float = 120.0  # a group without any living member for so long ends the run
     owner: tuple[int, ...] = ()
+    reads: tuple[tuple[int, ...], ...] = ()
     attempts: int = 3  # a block whose gradient raises an error so often ends the run
 
 
@@ -38,4 +40,14 @@ def group_of(settings: Settings, member: str) -> int:
 
 def partitions(settings: Settings) -> int:
     """The processes of a worker."""
-    return max(settings.owner, default=0) + 1
+    return len(settings.reads) or max(settings.owner, default=0) + 1
+
+
+def owned(settings: Settings, k: int) -> tuple[int, ...]:
+    """The groups whose gradient partition k pushes."""
+    return tuple(g for g, owner in enumerate(settings.owner) if owner == k)
+
+
+def read_by(settings: Settings, k: int) -> tuple[int, ...]:
+    """The groups whose values partition k pulls."""
+    return settings.reads[k] if settings.reads else owned(settings, k)

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from widemargin.ps import messages as m
 from widemargin.ps.job import Carrier
 from widemargin.ps.leader import Leader
-from widemargin.ps.partition import Partition, owned, partner
-from widemargin.ps.settings import partitions
+from widemargin.ps.partition import Partition, partner
+from widemargin.ps.policy import Sync
+from widemargin.ps.settings import owned, partitions, read_by
 from widemargin.ps.simulate_pace import drawn
 
 if TYPE_CHECKING:
@@ -48,7 +51,8 @@ class Gangs:
 
     def __init__(self, sim: Simulation) -> None:
         self.sim, self.k = sim, partitions(sim.settings)
-        self.groups = [owned(sim.settings, k) for k in range(self.k)]
+        self.own = [owned(sim.settings, k) for k in range(self.k)]
+        self.reads = [read_by(sim.settings, k) for k in range(self.k)]
         self.meetings: dict[str, Meeting] = defaultdict(Meeting)
         self.places: dict[Seat, tuple[str, int]] = {}  # where a process is, as which partition
 
@@ -128,14 +132,16 @@ class Gangs:
                 sim.keep(worker, takes, whole, answer)
         for k, ask in enumerate(asked):
             seat, updates = meeting.seats[k], answers[ask.lease].updates
-            own = m.Computed(ask.lease, tuple(updates[g] for g in self.groups[k]))
+            own = m.Computed(ask.lease, tuple(updates[g] for g in self.own[k]))
             slept = sim.processes[seat.name].slept
             sim.at(takes, partial(sim.computed, seat.name, seat.life, own, slept))
 
     def joined(self, asked: list[m.Compute], name: str) -> tuple[Any, ...]:
-        """What all partners hold, group by group."""
-        whole: list[Any] = [None] * len(self.sim.settings.groups)
-        for k, ask in enumerate(asked):
-            for g, value in zip(self.groups[k], getattr(ask, name), strict=True):
-                whole[g] = value
-        return tuple(whole)
+        """What all partners hold, group by group; in sync they hold the same of what they share."""
+        settings = self.sim.settings
+        held = [dict(zip(r, getattr(a, name), strict=True)) for r, a in zip(self.reads, asked, strict=True)]
+        whole = tuple(held[k][g] for g, k in enumerate(settings.owner))
+        if isinstance(settings.policy, Sync) and len({ask.lease for ask in asked}) == 1:
+            for each in held:
+                assert all(np.array_equal(v, whole[g]) for g, v in each.items()), "partners differ"
+        return whole

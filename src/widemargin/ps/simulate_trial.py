@@ -90,7 +90,8 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         retry_s=0.1,
         tick_s=0.08,
         give_up_s=60.0,
-        owner=owners(plan.partitions, n_groups),
+        owner=(owner := owners(plan.partitions, n_groups)),
+        reads=draw_reads(rng, owner),
     )
     fair = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
     horizon = fair * rng.choice([1.0, 2.0, 4.0])  # until when there are faults
@@ -116,6 +117,15 @@ def seed_text(plan: Plan) -> str:
 def owners(partitions: int, groups: int) -> tuple[int, ...]:
     """The partition that each group belongs to, as equally as can be; none where there is one."""
     return tuple(g * partitions // groups for g in range(groups)) if partitions > 1 else ()
+
+
+def draw_reads(rng: random.Random, owner: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """What each partition pulls: its own groups, and sometimes one that all share."""
+    shared = rng.randrange(len(owner)) if owner and rng.random() < 0.4 else None
+    return tuple(
+        tuple(g for g, k in enumerate(owner) if k == mine or g == shared)
+        for mine in sorted(set(owner))
+    )
 
 
 def draw_policy(plan: Plan, rng: random.Random, seed: int) -> Policy:
