@@ -12,73 +12,78 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from widemargin.errors import PartitionLost, TrainingError
+from widemargin.errors import Diverged, PartitionLost, TrainingError
 from widemargin.ps import messages as m
 from widemargin.ps.job import PartitionedJob, Range
 from widemargin.ps.parameters import Update
 
-START_S, END_S = 120.0, 5.0
+END_S = 5.0
+DEADLINE_S = 60.0
 ERRORS: dict[str, type[Exception]] = {
-    e.__name__: e for e in (ArithmeticError, PartitionLost, TimeoutError, TrainingError)
+    e.__name__: e for e in (ArithmeticError, Diverged, PartitionLost, TimeoutError, TrainingError)
 }
 
 
-class Gang:
-    """K processes; a task of all keys."""
+class Opened(NamedTuple):
+    """What a process is told when a job begins."""
 
-    def __init__(self, job: PartitionedJob, deadline_s: float = 60.0) -> None:
-        self.job, self.loss, self.busy = job, float("nan"), [0.0] * job.partitions
-        self.theta = torch.empty(job.n_keys).share_memory_()
-        self.gradient = torch.empty(job.n_keys).share_memory_()
+    job: PartitionedJob
+    k: int
+    rendezvous: str
+    deadline_s: float
+    theta: torch.Tensor  # of all keys, shared
+    gradient: torch.Tensor
+
+
+class Processes:
+    """Spawned processes that open partitions, of one job after the other."""
+
+    def __init__(self, count: int) -> None:
         context: Any = torch.multiprocessing.get_context("spawn")
-        rendezvous = f"127.0.0.1:{_free_port()}"
         self.pipes: list[Connection] = []
-        self.processes = []
-        try:
-            for k in range(job.partitions):
-                ours, theirs = context.Pipe()
-                self.pipes.append(ours)
-                told = (theirs, job, k, rendezvous, deadline_s, self.theta, self.gradient)
-                process = context.Process(target=serve, args=told, daemon=True)
-                self._begun(process)
-                self.processes.append(process)
-                theirs.close()
-            self._answers()
-        except BaseException:
-            self.close()
-            raise
-
-    def _begun(self, process: Any) -> None:
-        try:
+        self.processes: list[Any] = []
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(theirs,), daemon=True)
             process.start()
-        except (pickle.PicklingError, AttributeError) as error:
-            raise ValueError(
-                f"the net cannot be sent to other processes: {error}. Give functions of a module "
-                "as build, loss, split and init, no lambdas and none made within others."
-            ) from error
+            theirs.close()
+            self.pipes.append(ours)
+            self.processes.append(process)
 
-    def touch(self, block: m.Block) -> None:
-        return None
+    def tell(self, told: Sequence[Any]) -> None:
+        """Something to each of the first processes."""
+        for pipe, what in zip(self.pipes, told, strict=False):
+            with suppress(OSError):  # whose end is seen when its answer does not come
+                pipe.send(what)
 
-    def prefetch(self, block: m.Block) -> None:
-        self._tell(("prefetch", block))
+    def answers(self, count: int) -> list[Any]:
+        """What each of the first gives back, or the error of one; a lost process ends all."""
+        pipes = self.pipes[:count]
+        told: dict[Any, Any] = {}
+        while len(told) < len(pipes):
+            for pipe in wait([p for p in pipes if p not in told]):
+                assert isinstance(pipe, Connection)
+                k = pipes.index(pipe)
+                try:
+                    told[pipe] = pipe.recv()
+                except (EOFError, OSError):
+                    told[pipe] = ("PartitionLost", f"the process of partition {k} is gone")
+                if told[pipe][0] in ("PartitionLost", "TimeoutError"):
+                    self.close(now=True)
+                    raise ERRORS[told[pipe][0]](told[pipe][1])
+        for kind, *what in told.values():
+            if kind != "done":
+                raise ERRORS.get(kind, TrainingError)(what[0])
+        return [told[pipe][1:] for pipe in pipes]
 
-    def compute(self, block: m.Block, parts: Sequence[Any], keys: Any) -> Update:
-        """The gradient of all keys, (n, 1)."""
-        start, theta = 0, self.theta.numpy()
-        for part in parts:
-            theta[start : start + len(part)] = part[:, 0]
-            start += len(part)
-        self._tell(("compute", block))
-        answers = self._answers()
-        self.loss, self.busy = answers[0][1], [answer[2] for answer in answers]
-        return Update(None, self.gradient.numpy().copy().reshape(-1, 1), answers[0][0])
-
-    def close(self) -> None:
+    def close(self, now: bool = False) -> None:
+        """End all processes; `now`: whatever they are doing."""
+        for process in self.processes if now else []:
+            process.kill()
         for pipe in self.pipes:
             pipe.close()  # which ends the process
         for process in self.processes:
@@ -88,71 +93,107 @@ class Gang:
                 process.join(END_S)
         self.pipes, self.processes = [], []
 
-    def _tell(self, what: Any) -> None:
-        if not self.pipes:
+
+class Gang:
+    """K processes on a job: a task of all keys. `processes`: of which it takes the first K."""
+
+    def __init__(
+        self,
+        job: PartitionedJob,
+        processes: Processes | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        self.job, self.count, self.loss = job, job.partitions, float("nan")
+        self.busy = [0.0] * job.partitions  # seconds spent on layers in the last block
+        self.theta = torch.empty(job.n_keys).share_memory_()
+        self.gradient = torch.empty(job.n_keys).share_memory_()
+        self.owned = processes is None
+        self.processes = Processes(job.partitions) if processes is None else processes
+        place = f"127.0.0.1:{_free_port()}"
+        try:
+            self.processes.tell(
+                [
+                    ("open", Opened(job, k, place, deadline_s, self.theta, self.gradient))
+                    for k in range(self.count)
+                ]
+            )
+            self.processes.answers(self.count)
+        except (pickle.PicklingError, AttributeError) as error:
+            self.close()
+            raise ValueError(
+                f"the net cannot be sent to other processes: {error}. Give functions of a module "
+                "as build, loss, split and init, no lambdas and none made within others."
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def touch(self, block: m.Block) -> None:
+        return None
+
+    def prefetch(self, block: m.Block) -> None:
+        self.processes.tell([("prefetch", block)] * self.count)
+
+    def compute(self, block: m.Block, parts: Sequence[Any], keys: Any) -> Update:
+        """The gradient of all keys, (n, 1)."""
+        if not self.processes.pipes:
             raise PartitionLost("the processes of this net have ended. Open the job again.")
-        for pipe in self.pipes:
-            with suppress(OSError):  # whose end is seen when its answer does not come
-                pipe.send(what)
+        start, theta = 0, self.theta.numpy()
+        for part in parts:
+            theta[start : start + len(part)] = part[:, 0]
+            start += len(part)
+        self.processes.tell([("compute", block)] * self.count)
+        answers = self.processes.answers(self.count)
+        self.loss, self.busy = answers[0][1], [answer[2] for answer in answers]
+        return Update(None, self.gradient.numpy().copy().reshape(-1, 1), answers[0][0])
 
-    def _answers(self) -> list[Any]:
-        """What each process gives back; the error of one ends the wait for the others."""
-        answers: dict[Any, Any] = {}
-        while len(answers) < len(self.pipes):
-            for pipe in wait([p for p in self.pipes if p not in answers]):
-                assert isinstance(pipe, Connection)
-                try:
-                    kind, *what = pipe.recv()
-                except (EOFError, OSError):
-                    kind = "PartitionLost"
-                    what = [f"the process of partition {self.pipes.index(pipe)} is gone"]
-                answers[pipe] = (kind, what)
-                if kind == "PartitionLost":
-                    for process in self.processes:
-                        process.kill()
-                    self.close()
-                    raise PartitionLost(what[0])
-        for kind, what in answers.values():
-            if kind != "done":
-                raise ERRORS.get(kind, TrainingError)(what[0])
-        return [answers[pipe][1] for pipe in self.pipes]
+    def close(self) -> None:
+        if self.owned:
+            self.processes.close()
+        elif self.processes.pipes:
+            self.processes.tell([("close", None)] * self.count)
+            self.processes.answers(self.count)
 
 
-def serve(
-    pipe: Connection,
-    job: PartitionedJob,
-    k: int,
-    rendezvous: str,
-    deadline_s: float,
-    theta: torch.Tensor,
-    gradient: torch.Tensor,
-) -> None:
-    """The process of partition k: answers until the pipe is closed."""
-    parts = job.ranges(job.partitions)
-    owner = job.owner(parts)
-    mine = [part for part, k_of in zip(parts, owner, strict=True) if k_of == k]
-    span = slice(mine[0].start, mine[-1].stop)
-    pulled = [_read_only(theta, parts[g]) for g in job.reads(parts)[k]]
+def serve(pipe: Connection) -> None:
+    """A process: answers until the pipe is closed."""
     task: Any = None
     with suppress(EOFError, OSError, KeyboardInterrupt):
-        try:
-            task = job.open_partition(k, rendezvous, max(deadline_s, START_S))
-            pipe.send(("done",))
-        except Exception as error:
-            pipe.send((type(error).__name__, str(error)))
         while True:
-            what, block = pipe.recv()
-            if what == "prefetch":
-                task.prefetch(block)
-                continue
+            what, about = pipe.recv()
             try:
-                update = task.compute(block, pulled, None)
-                gradient.numpy()[span] = update.values[:, 0]
-                pipe.send(("done", update.n, task.loss, task.busy))
+                if what == "open":
+                    task = _Partition(about)
+                    pipe.send(("done",))
+                elif what == "compute":
+                    pipe.send(("done", *task.compute(about)))
+                elif what == "prefetch":
+                    task.task.prefetch(about)
+                elif what == "close":
+                    task = task and task.task.close()
+                    pipe.send(("done",))
             except Exception as error:
                 pipe.send((type(error).__name__, str(error)))
     if task is not None:
-        task.close()
+        task.task.close()
+
+
+class _Partition:
+    """A partition's task, and its places in the shared memory."""
+
+    def __init__(self, opened: Opened) -> None:
+        job, k = opened.job, opened.k
+        parts = job.ranges(job.partitions)
+        mine = [part for part, owner in zip(parts, job.owner(parts), strict=True) if owner == k]
+        self.gradient = opened.gradient.numpy()[mine[0].start : mine[-1].stop]
+        self.pulled = [_read_only(opened.theta, parts[g]) for g in job.reads(parts)[k]]
+        self.task: Any = job.open_partition(k, opened.rendezvous, opened.deadline_s)
+
+    def compute(self, block: m.Block) -> tuple[float, float, float]:
+        """Samples, loss, seconds spent on layers; the gradient is written."""
+        update = self.task.compute(block, self.pulled, None)
+        self.gradient[:] = update.values[:, 0]
+        return update.n, self.task.loss, self.task.busy
 
 
 def _read_only(theta: torch.Tensor, part: Range) -> Any:

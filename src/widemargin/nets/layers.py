@@ -21,7 +21,7 @@ Init = Callable[[torch.nn.Module], Any]
 Split = Callable[[Any], Sequence[torch.nn.Module]] | Sequence[str]
 
 
-class Chain(torch.nn.Module):
+class Chain(torch.nn.Module):  # type: ignore[misc]  # torch is not typed
     """Layers one after the other; a tuple that one gives is the arguments of the next."""
 
     def __init__(self, layers: Sequence[torch.nn.Module]) -> None:

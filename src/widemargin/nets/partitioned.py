@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,10 +25,12 @@ from widemargin.nets.pieces import Keys
 from widemargin.nets.pipeline import Micro, Passage, Stage
 from widemargin.nets.reading import Reader
 from widemargin.nets.samples import Source
-from widemargin.nets.sliced import Slices, parallelize
 from widemargin.ps import messages as m
 from widemargin.ps.job import Range, Task
 from widemargin.ps.parameters import Rule, Update
+
+if TYPE_CHECKING:
+    from widemargin.nets.sliced import Slices
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,8 @@ class PartitionTask:
 
     def _slices(self, net: Net) -> Slices:
         """All layers, of the sliced ones this partition's slices; one at a time is ever whole."""
+        from widemargin.nets.sliced import Slices, parallelize  # DTensor: 0.8 s to import
+
         job = self.job
         assert job.sliced is not None
         for i in range(len(net.layers)):
