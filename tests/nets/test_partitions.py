@@ -1,17 +1,13 @@
 """A net in K partitions does the steps of the whole net, whatever K is."""
 
-import os
-import signal
-
 import cut_nets
 import numpy as np
 import pytest
-import torch
 from cut_nets import BATCH, MICRO, points
 from small_nets import cross_entropy
 
-from widemargin.errors import PartitionLost, TrainingError
-from widemargin.nets import Partitions, Serial, optimizers
+from widemargin.errors import TrainingError
+from widemargin.nets import Partitions, optimizers
 from widemargin.nets.gang import Gang, Processes
 from widemargin.nets.layers import fill
 from widemargin.nets.optimizers import rule_of
@@ -19,7 +15,6 @@ from widemargin.nets.partitioned import PartitionTask
 from widemargin.nets.partitions import planned
 from widemargin.nets.pieces import put
 from widemargin.nets.samples import source_of
-from widemargin.ps.job import ranges
 from widemargin.ps.messages import Block
 from widemargin.ps.parameters import Parameters
 

@@ -41,11 +41,12 @@ class Leader:
         self.told: dict[int, m.Standing] = {}  # the newest word of each partner
         self.seen: dict[int, float] = {}
         self.lives: tuple[int, ...] = ()  # of all partners, once they are a gang
-        self.place, self.error = "", ""
+        self.place, self.error = "", ""  # `error`: what opening raised, here or there
         self.opened, self.ended = False, False
         self.asked: m.Compute | None = None  # what all compute
         self.asked_at = 0.0
         self.updates: tuple[Any, ...] | None = None  # the own part of it, when it is made
+        self.raised = ""  # the error that it raised instead
         self.lease: m.LeaseId | None = None  # for which these were pulled:
         self.versions: dict[tuple[int, int], int] = {}  # of each group and partition that reads it
         self.values: dict[int, Any] = {}  # what is read here
@@ -111,7 +112,7 @@ class Leader:
         return [opens, *(m.Send(name, self.summons()) for name in self.partners.values())]
 
     def was_opened(self, opened: m.Opened, now: float) -> list[m.Send]:
-        self.opened, self.error = True, self.error or opened.error
+        self.opened, self.error = not opened.error, self.error or opened.error
         return []
 
     def severed(self, severed: m.Severed, now: float) -> list[m.Send]:
@@ -123,11 +124,10 @@ class Leader:
         return [m.Send(m.COORDINATOR, left), m.Send(m.LOCAL, m.Quit(why))]
 
     def trouble(self) -> list[m.Send]:
-        """An error of the user's code ends the lease, and the gang: partners await each other."""
-        of = self.asked or self.worker.lease
-        if not self.error or of is None:
+        """Who could not open says so with the first lease; then all try again."""
+        if not self.error or self.worker.lease is None:
             return []
-        failed = m.Failed(self.name, of.lease, self.error)
+        failed = m.Failed(self.name, self.worker.lease.lease, self.error)
         return [m.Send(m.COORDINATOR, failed), *self.quit(self.error)]
 
     # what partitions tell
@@ -144,7 +144,7 @@ class Leader:
             self.told[k] = told._replace(opened=told.opened or (self.open_before(known, told)))
         if not self.lives:
             return self.form()
-        self.error = self.error or told.error
+        self.error = self.error or ("" if told.opened else told.error)
         return self.receipts(told, now) + self.made(now)
 
     def open_before(self, known: m.Standing | None, told: m.Standing) -> bool:
@@ -253,8 +253,10 @@ class Leader:
         return self.made(now)
 
     def broken(self, broken: m.Broken, now: float) -> list[m.Send]:
-        self.error = broken.error
-        return []
+        if self.asked is None or broken.lease != self.asked.lease:
+            return []
+        self.updates, self.raised = (), broken.error
+        return self.made(now)
 
     def made(self, now: float) -> list[m.Send]:
         """Has everyone computed? Then the gradient is made, each part where it belongs."""
@@ -263,6 +265,11 @@ class Leader:
             return []
         if any(self.told[k].made != ask.lease for k in self.partners):
             return []
+        errors = [self.raised, *(self.told[k].error for k in self.partners)]
+        if any(errors):
+            self.asked, self.updates, self.raised = None, None, ""
+            broken = m.Broken(ask.lease, next(error for error in errors if error))
+            return self.orders(self.worker.on(broken, now), now)
         updates: list[Any] = [None] * len(self.settings.groups)
         for g, update in zip(self.own, self.updates, strict=True):
             updates[g] = update

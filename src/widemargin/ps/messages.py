@@ -330,7 +330,7 @@ class Standing(NamedTuple):
     """Partition to leader: I live, and this is what I have; `gang` 0: I am in none.
 
     `versions` are those of the groups pulled for `lease`; `made` is the newest lease whose gradient
-    is computed here.
+    was computed here, `error` what it raised; or, if nothing is `opened`, what opening raised.
     """
 
     partition: int

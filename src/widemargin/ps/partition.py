@@ -1,8 +1,9 @@
 """A partition: one of the processes that are a worker together, but for the first, their leader.
 
-It keeps the values of the parameters that it reads, its own and what all share, and its own part of
-the gradient, so no process ever has all of the model. What it does when is said by the leader (see `leader`); what it has, it
-tells the leader whenever that changes, and on every tick. It repeats nothing else.
+It keeps the values of the parameters that it reads, its own and what all share, and its own part
+of the gradient, so no process ever has all of the model. What it does when is said by the leader
+(see `leader`); what it has, it tells the leader whenever that changes, and on every tick. It
+repeats nothing else.
 
     summoned → opened → (values of a lease → computing → gradient made → pushed) again and again
 
@@ -78,7 +79,7 @@ class Partition:
         return [m.Send(m.LOCAL, m.Open(self.gang, self.k, summons.place)), self.standing()]
 
     def was_opened(self, opened: m.Opened, now: float) -> list[m.Send]:
-        self.opened, self.error = True, opened.error
+        self.opened, self.error = not opened.error, opened.error
         return [self.standing()]
 
     def severed(self, severed: m.Severed, now: float) -> list[m.Send]:
@@ -104,7 +105,7 @@ class Partition:
         if len(self.values) < len(self.reads):
             return []
         self.works, self.begun = True, order
-        self.made, self.updates = None, {}
+        self.made, self.updates, self.error = None, {}, ""
         values = tuple(self.values[g].values for g in self.reads)
         self.values = {}
         compute = m.Compute(order.lease, order.block, order.version, values, order.keys)
@@ -118,7 +119,9 @@ class Partition:
         return [self.standing()]
 
     def broken(self, broken: m.Broken, now: float) -> list[m.Send]:
-        self.error = broken.error
+        if self.begun is None or broken.lease != self.begun.lease:
+            return []
+        self.made, self.error = broken.lease, broken.error
         return [self.standing()]
 
     def deliver(self, order: m.Deliver, now: float) -> list[m.Send]:

@@ -12,8 +12,8 @@ class Settings(NamedTuple):
 
     `groups` lists, for each key range, the names of its members (replicas). A worker may be several
     processes, partitions 0, 1, …: `owner` says for each group which of them pushes its gradient,
-    empty: there is one; `reads` for each of them which groups it pulls, empty: its own. A role silent
-    for `deadline_s` counts as dead; what is unanswered is sent again after `retry_s` (seconds).
+    empty: there is one; `reads` for each of them which groups it pulls, empty: its own. Seconds: a
+    role silent for `deadline_s` counts as dead; what is unanswered is sent again after `retry_s`.
     """
 
     n_blocks: int

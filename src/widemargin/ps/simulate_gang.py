@@ -107,7 +107,9 @@ class Gangs:
     def whole(self, meeting: Meeting) -> bool:
         """Are all alive, and all links between them?"""
         sim, seats = self.sim, meeting.seats.values()
-        lives = all(sim.processes[s.name].alive and sim.processes[s.name].life == s.life for s in seats)
+        lives = all(
+            sim.processes[s.name].alive and sim.processes[s.name].life == s.life for s in seats
+        )
         cut = any(sim.wires.severed(a.name, b.name) for a in seats for b in seats if a != b)
         return lives and not cut
 
@@ -139,7 +141,10 @@ class Gangs:
     def joined(self, asked: list[m.Compute], name: str) -> tuple[Any, ...]:
         """What all partners hold, group by group; in sync they hold the same of what they share."""
         settings = self.sim.settings
-        held = [dict(zip(r, getattr(a, name), strict=True)) for r, a in zip(self.reads, asked, strict=True)]
+        held = [
+            dict(zip(r, getattr(a, name), strict=True))
+            for r, a in zip(self.reads, asked, strict=True)
+        ]
         whole = tuple(held[k][g] for g, k in enumerate(settings.owner))
         if isinstance(settings.policy, Sync) and len({ask.lease for ask in asked}) == 1:
             for each in held:
