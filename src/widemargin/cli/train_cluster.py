@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from widemargin.bounded import fit_store
 from widemargin.cli.clock import since_start
 from widemargin.cli.interrupts import no_more_interrupts
-from widemargin.cli.live import Epochs, Live
+from widemargin.cli.live import Epochs
 from widemargin.cli.outcome import show, verdict
 from widemargin.cli.output import put_json
 from widemargin.cli.train import Training
-from widemargin.cli.train_bounded import packed, refuse, test_error
-from widemargin.data.store import open_store
+from widemargin.cli.train_bounded import fitted, packed, refuse, rows_of, test_error
 from widemargin.errors import choose
 from widemargin.memory import size_of
-from widemargin.model import Model
 from widemargin.model_file import save
 from widemargin.run.shared_fit import EPOCHS
 from widemargin.run.solve import MARGIN_LOSSES
@@ -39,13 +36,15 @@ def train_cluster(asked: Training, loss: str) -> int:
     began = time.perf_counter()
     with packed(asked, limit) as store:
         loaded = time.perf_counter()
-        model = _fit(asked, store, loss, engine, limit)
-    fitted, threads = time.perf_counter(), asked.n_jobs or cores()
+        watch, size = Epochs(rows_of(store), asked.epochs or EPOCHS, None), asked.batch_size
+        how = {"solver": "minibatch", "loss": loss, "batch_size": size, "engine": engine}
+        model = fitted(asked, store, watch, **how)
+    ended, threads = time.perf_counter(), asked.n_jobs or cores()
     report = {**model.training, "scheme": None, "test_error": None}
     if asked.test:
         report["test_error"] = test_error(model, asked.test, limit or TEST_ROOM, threads)
     save(replace(model, training=report), asked.model)
-    seconds = {"load": loaded - began, "fit": fitted - loaded, "total": since_start()}
+    seconds = {"load": loaded - began, "fit": ended - loaded, "total": since_start()}
     report["seconds"] = seconds
     put_json(report) if asked.json else _show(report, asked)
     return verdict(report.pop("solved"), report)
@@ -109,29 +108,6 @@ class Heard:
 
         run.wait = heard
         return run
-
-
-def _fit(asked: Training, store: str, loss: str, engine: Heard, limit: int | None) -> Model:
-    n = open_store(store).meta["shape"][0]
-    watch = Epochs(n, asked.epochs or EPOCHS, None)
-    with Live(watch.told):
-        return fit_store(
-            store,
-            max_memory=limit,
-            loss=loss,
-            C=asked.C,
-            alpha=asked.alpha,
-            solver="minibatch",
-            epochs=asked.epochs,
-            tol=asked.tol,
-            batch_size=asked.batch_size,
-            class_weight=asked.class_weight,
-            fit_intercept=asked.intercept,
-            n_jobs=asked.n_jobs,
-            seed=asked.seed,
-            progress=watch.row,
-            engine=engine,
-        )
 
 
 def _show(report: dict[str, Any], asked: Training) -> None:
