@@ -121,5 +121,6 @@ class Heard:
 
 def _show(report: dict[str, Any], asked: Training) -> None:
     show(report, asked.model, None)
-    told = "  ".join(f"{name} {value}" for name, value in (asked.cluster or {}).items())
+    said = {name: value for name, value in (asked.cluster or {}).items() if name != "dashboard"}
+    told = "  ".join(f"{name} {value}" for name, value in said.items())
     print(f"cluster        {told}  {report['commits']:,} commits")
