@@ -1,14 +1,14 @@
 """Replicas of two processes on a real Ray: all together, and one process of them killed."""
 
-import importlib.util
 import os
 import time
 from pathlib import Path
 
 import pytest
 
-if importlib.util.find_spec("ray") is None and os.environ.get("CI") != "true":
-    pytest.skip("ray is not installed", allow_module_level=True)
+from shared import needs
+
+needs("ray")
 
 from cut_nets import deep, failing, points
 from small_nets import commits_of, cross_entropy, flat
@@ -16,22 +16,31 @@ from test_net_on_ray import kill_worker
 
 from widemargin.cluster import Async, Cluster, Sync
 from widemargin.errors import TrainingError
-from widemargin.nets import Trainer, optimizers
+from widemargin.nets import Partitions, Trainer, optimizers
 from widemargin.nets.samples import order_of, samples_of, source_of
 
 BATCH, N = 12, 44
 pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
 
 
-@pytest.fixture(autouse=True)
-def workers_find_this_folder(monkeypatch):
-    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
+@pytest.fixture(scope="module", autouse=True)
+def one_ray():
+    """For all tests here: what is to be imported in its processes is known to them."""
+    from widemargin.run.cluster import private
+
+    patch = pytest.MonkeyPatch()
+    here = Path(__file__).parent
+    places = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
+    connection = private.connect(None, 6, 100 << 20)
+    yield
+    private.end(connection)
+    patch.undo()
 
 
-def trained(cluster, build=deep, epochs=3, callbacks=(), rule=None, data=None):
-    rule = rule or optimizers.Adagrad(lr=0.05)
-    trainer = Trainer(build, cross_entropy, rule, cluster, microbatch=5, partitions=2)
+def trained(cluster, build=deep, epochs=3, callbacks=(), data=None, layers=(3, 3)):
+    rule, cut = optimizers.Adagrad(lr=0.05), Partitions(len(layers), layers)
+    trainer = Trainer(build, cross_entropy, rule, cluster, microbatch=5, partitions=cut)
     rows = trainer.fit(data or points(), epochs, BATCH, points(20), callbacks=callbacks)
     return trainer, rows
 
@@ -75,4 +84,4 @@ def test_all_together_and_a_killed_process_costs_its_replica_alone():
 
 def test_an_error_of_a_layer_ends_the_run_with_its_words():
     with pytest.raises(TrainingError, match="failed 3 times.*KeyError: 'too large'"):
-        trained(Cluster(workers=1, servers=1), failing, data=points(large=range(N)))
+        trained(Cluster(workers=1, servers=1), failing, data=points(large=[40]), layers=(2, 1))

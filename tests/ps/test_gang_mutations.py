@@ -32,13 +32,6 @@ def gang_goes_on_without_one_that_began_anew(patch):
     old = swap(patch, Leader, "standing", standing)
 
 
-def parts_in_the_wrong_order(patch):
-    def computed(partition, computed, now):
-        return old(partition, computed._replace(updates=computed.updates[::-1]), now)
-
-    old = swap(patch, Partition, "computed", computed)
-
-
 def works_before_all_are_there(patch):
     patch.setitem(OF_LEADERS, m.Place, lambda leader, place, now: hurried(leader, place))
 
@@ -52,7 +45,6 @@ MUTATIONS = {  # where they are found soonest: a policy, a number of partitions
     update_of_the_older_lease_pushed: ("all", 3),
     gang_goes_on_without_one_that_began_anew: ("async", 3),
     works_before_all_are_there: ("all", 3),
-    parts_in_the_wrong_order: ("all", 2),
 }
 
 

@@ -286,9 +286,8 @@ def returns(events: Sequence[m.Event]) -> list[float]:
 
 def lease_bound(seen: Record) -> float:
     """Seconds: a silence is a death, others finish what they do, and messages are sent again."""
-    noticed = 2.0 if seen.settings.owner else 1.0  # by partners, then by the coordinator
-    deadlines = noticed * seen.settings.deadline_s
-    return deadlines + 2.0 * seen.longest + 10.0 * seen.settings.retry_s
+    settings, noticed = seen.settings, 2.0 if seen.settings.owner else 1.0  # by partners first
+    return noticed * settings.deadline_s + 2.0 * seen.longest + 10.0 * settings.retry_s
 
 
 def learned(problem: Problem, replay: Replay) -> list[str]:

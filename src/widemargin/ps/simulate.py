@@ -115,9 +115,8 @@ class Simulation:
     def join(self, name: str) -> None:
         """A worker takes part from now on."""
         if self.gangs is not None:
-            self.gangs.join(name)
-        else:
-            self.add(name, partial(Worker, self.settings, name))
+            return self.gangs.join(name)
+        self.add(name, partial(Worker, self.settings, name))
 
     def start(self, name: str) -> None:
         process = self.processes[name]
@@ -252,8 +251,7 @@ class Simulation:
     def local(self, name: str, life: int, message: Any) -> None:
         """What a worker asks of the process that carries it."""
         if self.gangs is not None:
-            self.gangs.local(name, life, message)
-            return
+            return self.gangs.local(name, life, message)
         process = self.processes[name]
         assert process.carrier is not None
         if isinstance(message, m.Cancel):

@@ -158,7 +158,8 @@ def dissolve(name: str) -> None:
 
     bundles = plans.get(name, "bundles") or []
     there = roles(name)
-    bundles += filter(None, [plans.get(name, f"gang/{role}") for role in there])
+    gangs = [plans.get(name, f"gang/{role}") for role in there]
+    bundles += [gang for gang in gangs if gang is not None]
     plans.forget(name)
     for role in there:
         if role != OBSERVER:
