@@ -95,6 +95,21 @@ def Block(number):
     return m.Block(0, number)
 
 
+def test_sync_waits_for_no_block_that_nobody_can_take():
+    scene = Scene(workers=3, policy=Sync(), n_blocks=3)
+    scene.books.roster.hands["worker-0"].durations.append(1.0)
+    scene.now = 5.0
+    scene.wait("worker-3")
+    assert scene.lease_of("worker-3").block == Block(0), "worker-0 is slow with it"
+    scene.tell(m.Beat("worker-2", 2, None, False))
+    assert list(scene.books.ledger.free) == [2], "of the life that ended; the new one wants none"
+    scene.books.roster.hands.pop("worker-2")
+    for worker in ("worker-0", "worker-1", "worker-3"):
+        scene.push(worker)
+    (entry,) = scene.commits()
+    assert [block for _, block in entry.parts] == [Block(0), Block(1)]
+
+
 def test_a_gradient_of_an_older_version_is_never_committed():
     scene = Scene(workers=2, policy=Sync(backup=1))
     scene.push("worker-0")

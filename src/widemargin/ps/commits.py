@@ -65,7 +65,18 @@ def n_needed(books: Books, now: float) -> int:
     backup = policy.backup
     if backup == "auto":
         backup = best_backup(books.roster.arrivals(books.ledger.leases, now))
-    return needed(backup, sum(not hand.stalled for hand in hands), books.ledger.left)
+    n = needed(backup, sum(not hand.stalled for hand in hands), books.ledger.left)
+    return max(1, min(n, within_reach(books)))
+
+
+def within_reach(books: Books) -> int:
+    """How many blocks can come together: those that are leased, some perhaps twice, and free ones
+    that workers without a lease may take. What was freed when all others are done comes next time.
+    """
+    leases = books.ledger.leases.values()
+    busy = {held.worker for held in leases}
+    idle = [h for name, h in books.roster.hands.items() if name not in busy and not h.stalled]
+    return len({held.block for held in leases}) + min(len(books.ledger.free), len(idle))
 
 
 def decide(books: Books, chosen: list[m.LeaseId], now: float) -> list[m.Send]:
