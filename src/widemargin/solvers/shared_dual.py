@@ -6,7 +6,6 @@ The servers hold w and α alike, and beside them what else all samples add up to
 
     δ     Σ αᵢ yᵢ, one more coordinate of w
     β     the multiplier of δ = 0; the intercept is b = β + ρ δ (see `dual.py`)
-    gain  what the steps so far were sure to raise the dual by
     seen  the rows walked so far
 
 A worker walks its block with w, δ, β and its own α as it found them, sees its own steps σ′ times
@@ -14,8 +13,8 @@ over, and gives back its moves alone:
 
     max_Δα  −½‖w‖² − w·Δw − (σ′/2)‖Δw‖² − Σ_{i ∈ B} cᵢ ℓ*(−(αᵢ + Δαᵢ)/cᵢ),     Δw = Σ_B Δαᵢ yᵢ xᵢ
 
-As all that is held is a sum over samples, one update of w, δ, β, gain, seen and α together, applied
-by the servers whole or not at all, keeps w = Σ αᵢ yᵢ xᵢ, whoever dies. As ‖Σ Δwₖ‖² ≤ σ′ Σ ‖Δwₖ‖² of
+As all that is held is a sum over samples, one update of w, δ, β, seen and α together, applied by
+the servers whole or not at all, keeps w = Σ αᵢ yᵢ xᵢ, whoever dies. As ‖Σ Δwₖ‖² ≤ σ′ Σ ‖Δwₖ‖² of
 σ′ updates or fewer, their sum raises the dual by no less than the sum of what each is sure of.
 
 In the first epoch w / s stands for w after a share s of the rows, as in `dual.py`: `seen` tells it.
@@ -37,8 +36,8 @@ from widemargin.objective import Objective
 from widemargin.solvers.dual import CHUNKS, FIRST_CHUNK, FIRST_WALKS, PARTS, DualState
 from widemargin.solvers.dual_kernels import dual_epoch
 
-SUMS = 4  # rows between those of w and of α: δ, β, gain, seen
-ROUNDING = 1e-12  # of the largest α: so near to a bound, it is there
+SUMS = 3  # rows between those of w and of α: δ, β, seen
+ROUNDING = 1e-12  # of a sample's c: an α so near to a bound is there
 
 
 class How(NamedTuple):
@@ -60,26 +59,25 @@ class Share(NamedTuple):
 
 
 class View(NamedTuple):
-    """θ as a block touches it, (u + 4 + m, K) for u features and m rows, by parts."""
+    """θ as a block touches it, (u + SUMS + m, K) for u features and m rows, by parts."""
 
     w: Array
     delta: Array
     beta: Array
-    gain: Array
     seen: float
     alpha: Array
 
 
 def view_of(theta: Array, u: int) -> View:
     """The parts of θ, as views."""
-    delta, beta, gain, seen = theta[u : u + SUMS]
-    return View(theta[:u], delta, beta, gain, float(seen[0]), theta[u + SUMS :])
+    delta, beta, seen = theta[u : u + SUMS]
+    return View(theta[:u], delta, beta, float(seen[0]), theta[u + SUMS :])
 
 
 def dual_moves(
     objective: Objective, samples: Samples, order: Array, theta: Array, first: bool, how: How
 ) -> Array:
-    """What a walk over the block adds to θ, in its shape, (u + 4 + m, K).
+    """What a walk over the block adds to θ, in its shape, (u + SUMS + m, K).
 
     `order` (m,) are the rows in the order of the walk; `first` says whether this is the first
     epoch.
@@ -104,10 +102,10 @@ def dual_moves(
         epochs=0,
         visited=0,
     )
-    gain, turned = 0.0, np.zeros(K)
+    turned = np.zeros(K)
     for share in shares:
         rows = order[share.start : share.stop]
-        gain += walk(objective, samples, rows, state._replace(scale=share.scale * how.adding), how)
+        walk(objective, samples, rows, state._replace(scale=share.scale * how.adding), how)
         guess = was.delta + how.adding * (state.delta - was.delta)  # if all add the like
         step = share.turn * np.clip(share.scale * how.rho * guess, -1.0, 1.0)
         state.b[:] += step
@@ -118,7 +116,6 @@ def dual_moves(
     moves[u : u + SUMS, :] = [
         state.delta - was.delta,
         turned / how.adding,
-        np.full(K, gain / K),
         np.full(K, len(order)),
     ]
     into.alpha[:] = state.alpha - was.alpha
@@ -127,13 +124,12 @@ def dual_moves(
 
 def walk(
     objective: Objective, samples: Samples, rows: Array, state: DualState, how: How
-) -> float:
-    """Passes along `rows`, in place; what they are sure to raise the dual by."""
-    scores, moves, total = np.empty_like(state.b), np.empty_like(state.b), 0.0
+) -> None:
+    """Passes along `rows`, in place."""
+    scores, moves = np.empty_like(state.b), np.empty_like(state.b)
     for _ in range(how.passes):
-        gain, _slope = dual_epoch(objective, samples, rows, state, scores, moves)
-        rows, total = rows[state.keep[rows]], total + gain
-    return total
+        dual_epoch(objective, samples, rows, state, scores, moves)
+        rows = rows[state.keep[rows]]
 
 
 def shares_of(m: int, seen: float, first: bool, how: How) -> list[Share]:
@@ -167,7 +163,7 @@ def at_bounds(objective: Objective, samples: Samples, alpha: Array) -> Array:
     first = np.arange(alpha.shape[1]) + samples.first
     side = (samples.codes[:, None] == first).astype(int)
     weights = objective.C * samples.weight[:, None] * np.take_along_axis(samples.factor, side, 0)
-    top = largest(objective.loss, 1.0) * weights
-    near = alpha >= top * (1.0 - ROUNDING)
-    kept: Array = np.where(near, top, np.where(alpha <= top * ROUNDING, 0.0, alpha))
+    top = np.where(weights > 0.0, largest(objective.loss, 1.0), 0.0) * weights
+    low = np.where(alpha <= ROUNDING * weights, 0.0, alpha)
+    kept: Array = np.where(low >= top * (1.0 - ROUNDING), top, low)
     return kept
