@@ -162,7 +162,7 @@ def decode(sent: Encoded) -> Update:
     >>> decode(encode(BFloat16(), g, 0, seed_of(0, Block(0, 0), 0))).values.tolist()
     [[1.0], [-3.0], [0.5]]
     """
-    if isinstance(sent, Update):
+    if not isinstance(sent, Halves | Bytes):
         return sent
     values = np.empty(sent.codes.shape, np.float32)
     codes = sent.codes.reshape(-1)

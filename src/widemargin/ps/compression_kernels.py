@@ -15,7 +15,7 @@ from widemargin.data.rows import Array
 
 MAGNITUDE, INFINITE = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 MIX_A, MIX_B = np.uint32(0x7FEB352D), np.uint32(0x846CA68B)
-LIMIT = np.float32(127.0)
+LIMIT = np.int32(127)
 UNIT = np.float32(2.0**-24)
 BINS = 2048
 
@@ -77,29 +77,37 @@ def tops(bits: Array, chunk: int, out: Array) -> None:
     """out_c ← the bits of max |gⱼ| over chunk c."""
     for c in range(out.size):
         top = np.uint32(0)
-        for j in range(c * chunk, min((c + 1) * chunk, bits.size)):
-            top = max(top, np.uint32(bits[j] & MAGNITUDE))
+        for x in bits[c * chunk : min((c + 1) * chunk, bits.size)]:
+            top = max(top, np.uint32(x & MAGNITUDE))
         out[c] = top
 
 
 @lean_kernel
 def quantised(g: Array, chunk: int, inverse: Array, a: Any, b: Any, codes: Array) -> None:
-    """codesⱼ ← ⌊gⱼ / s_c + u⌋, u uniform on [0, 1): E[s_c codesⱼ] = gⱼ; |codesⱼ| ≤ 127."""
+    """codesⱼ ← ⌊gⱼ / s_c + u⌋, u uniform on [0, 1): E[s_c codesⱼ] = gⱼ; |codesⱼ| ≤ 127.
+
+    Chunks are slices, and all is 32 bits wide, so that a loop does eight entries at a time.
+    """
     for c in range(inverse.size):
-        by = inverse[c]
-        for j in range(c * chunk, min((c + 1) * chunk, g.size)):
-            u = np.float32(drawn(j, a, b) >> np.uint32(8)) * UNIT
-            q = np.floor(g[j] * by + u)
-            codes[j] = np.int8(min(max(q, -LIMIT), LIMIT))
+        by, first = inverse[c], c * chunk
+        x = g[first : min(first + chunk, g.size)]
+        code = codes[first : min(first + chunk, g.size)]
+        for i in range(x.size):
+            bits = drawn(np.uint32(np.uint32(first) + np.uint32(i)), a, b)
+            u = np.float32(np.int32(bits >> np.uint32(8))) * UNIT
+            q = np.int32(np.floor(x[i] * by + u))
+            code[i] = np.int8(min(max(q, -LIMIT), LIMIT))
 
 
 @lean_kernel
 def scaled_back(codes: Array, chunk: int, scales: Array, out: Array) -> None:
     """outⱼ ← s_c codesⱼ."""
     for c in range(scales.size):
-        scale = scales[c]
-        for j in range(c * chunk, min((c + 1) * chunk, codes.size)):
-            out[j] = scale * np.float32(codes[j])
+        scale, first = scales[c], c * chunk
+        code = codes[first : min(first + chunk, codes.size)]
+        x = out[first : min(first + chunk, codes.size)]
+        for i in range(x.size):
+            x[i] = scale * np.float32(code[i])
 
 
 @lean_kernel
