@@ -74,6 +74,7 @@ def cluster_of(said: Mapping[str, Any]) -> Any:
         servers=said.get("servers", 1),
         policy=policies[name],
         replicas=said.get("replicas", 1),
+        compression=said.get("compression"),
         snapshot_to=said.get("snapshot_to"),
     )
 

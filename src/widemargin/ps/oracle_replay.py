@@ -9,6 +9,7 @@ import numpy as np
 
 from widemargin.data.rows import Array
 from widemargin.ps import messages as m
+from widemargin.ps.compression import decode
 from widemargin.ps.job import Range
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.simulate_job import Problem, loss
@@ -39,7 +40,7 @@ class Replay:
         if not all(one.updates for several in made for one in several):
             return False
         for g, store in enumerate(self.stores):
-            store.apply([several[0].updates[g] for several in made])
+            store.apply([decode(several[0].updates[g]) for several in made])
         self.keep(stamp)
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from widemargin.ps.compression import Codec
 from widemargin.ps.policy import Policy
 
 
@@ -27,6 +28,7 @@ class Settings(NamedTuple):
     tick_s: float = 0.25
     give_up_s: float = 120.0  # a group without any living member for so long ends the run
     attempts: int = 3  # a block whose gradient raises an error so often ends the run
+    compression: Codec | None = None  # of what workers push
 
 
 def group_of(settings: Settings, member: str) -> int:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from widemargin.ps import messages as m
 from widemargin.ps.coordinator import Coordinator
+from widemargin.ps.feedback import packer_of
 from widemargin.ps.job import Carrier, Job, Range, ranges
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.settings import Settings
@@ -88,7 +89,8 @@ class Simulation:
         process.alive, process.paused, process.slept, process.inbox = True, None, 0.0, []
         process.role = process.make(process.life)
         if role_of(name) == "worker":
-            process.carrier = Carrier(self.setup.job.open(), self.parts)
+            packer = packer_of(self.settings.compression, self.parts, self.settings.seed)
+            process.carrier = Carrier(self.setup.job.open(), self.parts, packer)
         self.at(self.rng.random() * self.settings.tick_s, partial(self.tick, name, process.life))
 
     def tick(self, name: str, life: int) -> None:
@@ -174,6 +176,7 @@ class Simulation:
     def post(self, source: str, to: str, message: Any) -> None:
         """Put a message on the network, which may lose or double it."""
         draw, net, role = self.rng.random(), self.net, role_of(source)
+        self.wires.weigh(message)
         if self.wires.severed(source, to):
             self.fired["cut off", role] += 1
             return
@@ -243,7 +246,8 @@ class Simulation:
 
     def keep(self, name: str, takes: float, asked: m.Compute, answer: m.Computed) -> None:
         values, keys = asked.values, asked.keys
-        done = Computation(name, self.now, takes, asked.block, values, keys, answer.updates)
+        life, pushed = self.processes[name].life, answer.updates
+        done = Computation(name, self.now, takes, asked.block, values, keys, pushed, life)
         self.gradients.setdefault(asked.lease, []).append(done)
 
     def computed(self, name: str, life: int, answer: Any, slept: float) -> None:

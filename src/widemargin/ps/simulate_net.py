@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from widemargin.ps import messages as m
+
 HEADER = 64  # bytes of any message, besides its content
 
 
@@ -45,6 +47,11 @@ class Wires:
         self.stuck: list[tuple[str, str, Any]] = []  # what waits at links that are held
         self.sending: dict[str, float] = {}
         self.receiving: dict[str, float] = {}
+        self.pushed = 0  # bytes of gradients that workers sent, also in vain
+
+    def weigh(self, message: Any) -> None:
+        if isinstance(message, m.Push):
+            self.pushed += content(message.update)
 
     def severed(self, source: str, to: str) -> bool:
         return bool(self.cut) and among(self.cut, source, to)

@@ -21,6 +21,7 @@ class Computation(NamedTuple):
     values: tuple[Array, ...]
     keys: tuple[Any, ...]
     updates: tuple[Any, ...]
+    life: int = 1  # of the worker
 
 
 @dataclass

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from widemargin.errors import Diverged
 from widemargin.ps import messages as m
 from widemargin.ps.coordinator import Coordinator
+from widemargin.ps.feedback import packer_of
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.settings import group_of
 from widemargin.ps.shard import Shard
@@ -137,7 +138,9 @@ class Host:
 
             return Shard(settings, name, self.life, restore), None
         load = lambda: plans.get(self.name, "job")  # noqa: E731
-        return Worker(settings, name, self.life), Computing(load, plan.parts, self.inbox.put)
+        packer = packer_of(settings.compression, plan.parts, settings.seed)
+        computing = Computing(load, plan.parts, self.inbox.put, packer)
+        return Worker(settings, name, self.life), computing
 
     def look(self) -> None:
         """End a process whose place was taken, while its node was thought dead."""
