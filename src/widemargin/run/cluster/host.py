@@ -93,7 +93,7 @@ class Host:
         self.storing = Storing(Folder(plan.folder, len(plan.parts)), self.inbox.put)
         self.role, self.computing = self.make(plan)
         self.door = Door(self.name, self.role_name, self.life, self.inbox.put) if wanted() else None
-        clock, due, look, taken = Clock(4 * settings.tick_s), 0.0, 0.0, 0
+        clock, due, look, taken = Clock(2 * settings.tick_s), 0.0, 0.0, 0
         while True:
             now = clock.read()
             message = self.take(self.patience(due - now))
