@@ -37,7 +37,7 @@ STRETCHES = 64  # at least, that a block's rows are shuffled in
 class DualJob(NamedTuple):
     """One linear problem, through its dual, over a store that all workers can read.
 
-        min_w,b  ½‖w‖² + C Σᵢ sᵢ ℓ(wᵀxᵢ + b; yᵢ)
+    min_w,b  ½‖w‖² + C Σᵢ sᵢ ℓ(wᵀxᵢ + b; yᵢ)
     """
 
     store: str  # the folder of a packed store

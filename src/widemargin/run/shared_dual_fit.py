@@ -91,10 +91,10 @@ def dual_job(
 def added_by(engine: Any) -> float:
     """σ′ of an engine: as many updates may be added before the next one is seen.
 
-    Sync adds one of each worker. Else an update that is late by S commits meets as many that it
-    has not seen, and P − 1 at most that have not seen it, P the workers. As each pair adds
-    Δwₖ·Δwⱼ ≤ ½(‖Δwₖ‖² + ‖Δwⱼ‖²) to what both were sure of, σ′ = 1 + S + (P − 1) suffices: the dual
-    after any number of commits is no less than the sum of what they were sure of.
+    Sync adds one of each worker but the backups. Else an update that is late by S commits meets as
+    many that it has not seen, and P − 1 at most that have not seen it, P the workers. As each pair
+    costs Δwₖ·Δwⱼ ≤ ½(‖Δwₖ‖² + ‖Δwⱼ‖²) of what both were sure of, σ′ = 1 + S + (P − 1) suffices:
+    the dual after any number of commits is no less than the sum of what they were sure of.
     """
     policy, workers = getattr(engine, "policy", Sync()), int(getattr(engine, "workers", 1))
     most = max(workers, getattr(engine, "max_workers", None) or 0)
@@ -111,6 +111,8 @@ def added_by(engine: Any) -> float:
             return float(most + (late or 0))
         case RoundRobin():
             return float(2 * most - 1)
+        case Sync(backup=int(backup)):
+            return float(max(1, most - backup))
     return float(most)
 
 

@@ -122,9 +122,7 @@ def dual_moves(
     return moves
 
 
-def walk(
-    objective: Objective, samples: Samples, rows: Array, state: DualState, how: How
-) -> None:
+def walk(objective: Objective, samples: Samples, rows: Array, state: DualState, how: How) -> None:
     """Passes along `rows`, in place."""
     scores, moves = np.empty_like(state.b), np.empty_like(state.b)
     for _ in range(how.passes):
