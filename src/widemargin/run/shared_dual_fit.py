@@ -30,8 +30,8 @@ from widemargin.solvers.dual_passes import combine
 from widemargin.solvers.shared_dual import SUMS, at_bounds
 from widemargin.threads import Crew
 
-ROUNDS = 4  # of an epoch: blocks for each worker
-LARGEST = 4_000_000  # entries of a block
+ROUNDS = 4  # of an epoch, at least: blocks for each worker
+LARGEST = 4_000_000  # entries of a block, about
 STRETCH = 512  # rows; fewer where a block would have less than FEWEST of them
 FEWEST = 64
 FIRST_ROWS = 1000  # that tell the mean ‖x‖²
@@ -64,9 +64,8 @@ def dual_job(
     """The job of a store; `block_size` rows a block, None: ROUNDS blocks for each worker."""
     store = open_store(folder)
     n, workers = len(store.codes), int(getattr(engine, "workers", 1))
-    blocks = max(ROUNDS * workers, -(-len(store.rows.values) // LARGEST))
-    if block_size is not None:
-        blocks = -(-n // block_size)
+    rounds = max(ROUNDS, -(-len(store.rows.values) // (LARGEST * workers)))
+    blocks = rounds * workers if block_size is None else -(-n // block_size)
     blocks = max(1, min(blocks, n))
     job = DualJob(
         folder,
