@@ -145,8 +145,8 @@ def combined(
     """g = Σ cᵢ gᵢ with the cᵢ of `shares`, added up in the order given.
 
     A single update is taken as it is: its c is 1. If Σ nᵢ = 0, so is a mean. What no update names
-    has the gradient 0. With `sparse`, updates that all name their keys cost O(nonzeros) and give what
-    they name alone; else, and where one names none, the gradient is of all keys.
+    has the gradient 0. With `sparse`, updates that all name their keys cost O(nonzeros) and give
+    what they name alone; else, and where one names none, the gradient is of all keys.
     """
     if len(updates) == 1 and updates[0].n > 0.0 and (at[0] is None or sparse):
         return Gradient(at[0], fixed(updates[0].values))

@@ -30,8 +30,8 @@ from widemargin.solvers.dual_passes import combine
 from widemargin.solvers.shared_dual import SUMS, at_bounds
 from widemargin.threads import Crew
 
-ROUNDS = 4  # of an epoch: blocks for each worker
-LARGEST = 4_000_000  # entries of a block
+ROUNDS = 4  # of an epoch, at least: blocks for each worker
+LARGEST = 4_000_000  # entries of a block, about
 STRETCH = 512  # rows; fewer where a block would have less than FEWEST of them
 FEWEST = 64
 FIRST_ROWS = 1000  # that tell the mean ‖x‖²
@@ -64,9 +64,8 @@ def dual_job(
     """The job of a store; `block_size` rows a block, None: ROUNDS blocks for each worker."""
     store = open_store(folder)
     n, workers = len(store.codes), int(getattr(engine, "workers", 1))
-    blocks = max(ROUNDS * workers, -(-len(store.rows.values) // LARGEST))
-    if block_size is not None:
-        blocks = -(-n // block_size)
+    rounds = max(ROUNDS, -(-len(store.rows.values) // (LARGEST * workers)))
+    blocks = rounds * workers if block_size is None else -(-n // block_size)
     blocks = max(1, min(blocks, n))
     job = DualJob(
         folder,
@@ -91,10 +90,10 @@ def dual_job(
 def added_by(engine: Any) -> float:
     """σ′ of an engine: as many updates may be added before the next one is seen.
 
-    Sync adds one of each worker. Else an update that is late by S commits meets as many that it
-    has not seen, and P − 1 at most that have not seen it, P the workers. As each pair adds
-    Δwₖ·Δwⱼ ≤ ½(‖Δwₖ‖² + ‖Δwⱼ‖²) to what both were sure of, σ′ = 1 + S + (P − 1) suffices: the dual
-    after any number of commits is no less than the sum of what they were sure of.
+    Sync adds one of each worker but the backups. Else an update that is late by S commits meets as
+    many that it has not seen, and P − 1 at most that have not seen it, P the workers. As each pair
+    costs Δwₖ·Δwⱼ ≤ ½(‖Δwₖ‖² + ‖Δwⱼ‖²) of what both were sure of, σ′ = 1 + S + (P − 1) suffices:
+    the dual after any number of commits is no less than the sum of what they were sure of.
     """
     policy, workers = getattr(engine, "policy", Sync()), int(getattr(engine, "workers", 1))
     most = max(workers, getattr(engine, "max_workers", None) or 0)
@@ -111,6 +110,8 @@ def added_by(engine: Any) -> float:
             return float(most + (late or 0))
         case RoundRobin():
             return float(2 * most - 1)
+        case Sync(backup=int(backup)):
+            return float(max(1, most - backup))
     return float(most)
 
 
