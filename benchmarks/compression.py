@@ -94,7 +94,9 @@ def table(options: argparse.Namespace) -> None:
             train,
             options.epochs,
             options.batch,
-            callbacks=[lambda event, seen=commits: seen.append(event) if is_commit(event) else None],
+            callbacks=[
+                lambda event, seen=commits: seen.append(event) if is_commit(event) else None
+            ],
         )
         seconds = time.perf_counter() - began
         found = trainer.evaluate(test)["loss"]
@@ -122,7 +124,8 @@ def speed() -> None:
         sent = encode(codec, update, 0, seed)
         there = rate(lambda c=codec: encode(c, update, 0, seed), g.nbytes)
         print(f"{codec!s:50} {there:8.1f} {rate(lambda s=sent: decode(s), g.nbytes):8.1f}")
-    print(f"{TopK(feedback=False)!s:50} {rate(lambda: encode(TopK(), update, 0, seed), g.nbytes):8.1f}")
+    alone = TopK(feedback=False)
+    print(f"{alone!s:50} {rate(lambda: encode(alone, update, 0, seed), g.nbytes):8.1f}")
     for codec in (BFloat16(feedback=True), Int8(feedback=True), TopK()):
         packer, count = Packer(codec, [(0, len(g))], 0), iter(range(1, 1000))
 

@@ -91,7 +91,9 @@ def test_errors_keep_their_bounds(dtype):
     for seed in range(5):
         g = gradient(2000, dtype=dtype, seed=seed)
         x = np.abs(g.values.ravel())
-        error = {c: np.abs(decode(encode(c, g, 0, SEED)).values - g.values).ravel() for c in EVERY[:4]}
+        error = {
+            c: np.abs(decode(encode(c, g, 0, SEED)).values - g.values).ravel() for c in EVERY[:4]
+        }
         assert (error[BFloat16()] <= 2.0**-8 * x * 1.001).all()
         assert (error[BFloat16(stochastic=True)] < 2.0**-7 * x * 1.001).all()
         for chunk in (7, 256):

@@ -300,4 +300,5 @@ def test_the_bug_is_found(mutate, monkeypatch):
 @pytest.mark.parametrize("mutate", COMPRESSED, ids=lambda mutate: mutate.__name__)
 def test_the_bug_of_compression_is_found(mutate, monkeypatch):
     mutate(monkeypatch)
-    assert schedules_until_found("all", "topk") is not None
+    found = schedules_until_found("all", "topk")
+    assert found is not None and "Error" not in found[1]

