@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from widemargin.ps import messages as m
+from widemargin.ps.compression import codec_of
 from widemargin.ps.keys import part_key
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.policy import Sync
@@ -59,7 +60,7 @@ class Virtual(NamedTuple):
             seed,
             shuffle,
             sparse=job.sparse,
-            compression=self.compression,
+            compression=codec_of(self.compression),
         )
         workers = tuple(f"worker-{i}" for i in range(self.workers))
         net, pace = Net(0.001, 0.9), Pace(0.01, spread=0.5)
