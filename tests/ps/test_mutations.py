@@ -5,8 +5,9 @@ from types import ModuleType
 
 import pytest
 
-from widemargin.ps import archive, commits, hands, members, policy
+from widemargin.ps import archive, commits, hands, leases, members, policy
 from widemargin.ps import messages as m
+from widemargin.ps.feedback import Packer
 from widemargin.ps.keys import manifest_key
 from widemargin.ps.ledger import Ledger
 from widemargin.ps.parameters import Update
@@ -249,6 +250,53 @@ def lease_of_an_older_term_taken(patch):
     old = swap(patch, Worker, "begin", begin)
 
 
+def e_advanced_although_the_gradient_was_void(patch):
+    def settle(packer, term, last):
+        old(packer, term, packer.pending or last)
+
+    old = swap(patch, Packer, "settle", settle)
+
+
+def e_kept_although_it_was_sent(patch):
+    def settle(packer, term, last):
+        old(packer, term, None)
+
+    old = swap(patch, Packer, "settle", settle)
+
+
+def e_of_a_term_that_was_rolled_back(patch):
+    def settle(packer, term, last):
+        packer.term = term
+        old(packer, term, last)
+
+    old = swap(patch, Packer, "settle", settle)
+
+
+def fate_of_the_newest_commit_of_anyone(patch):
+    def letter(books, lease, ahead):
+        newest = max(books.last.values(), default=None)
+        return old(books, lease, ahead)._replace(last=newest)
+
+    old = swap(patch, leases, "letter", letter)
+
+
+def encoded_again_on_its_way(patch):
+    def push(shard, push, now):
+        update = push.update
+        if push.lease in shard.held:
+            shard.held[push.lease] = Update(update.keys, 2 * update.values, update.n)
+        return old(shard, push, now)
+
+    old = swap(patch, Shard, "push", push)
+
+
+COMPRESSED = (
+    e_advanced_although_the_gradient_was_void,
+    e_kept_although_it_was_sent,
+    e_of_a_term_that_was_rolled_back,
+    fate_of_the_newest_commit_of_anyone,
+    encoded_again_on_its_way,
+)
 MUTATIONS = {
     push_applied_twice: "all",
     ledger_stays_when_shards_go_back: "all",
@@ -276,10 +324,11 @@ MUTATIONS = {
 MOST = 300
 
 
-def schedules_until_found(policy):
+def schedules_until_found(policy, compression="none"):
     """How many schedules were run when a promise was seen broken, and which."""
     for seed in range(MOST):
-        if wrong := trial(SMALL._replace(policy=policy), seed).violations:
+        plan = SMALL._replace(policy=policy, compression=compression)
+        if wrong := trial(plan, seed).violations:
             return seed + 1, wrong[0]
     return None
 
@@ -288,3 +337,10 @@ def schedules_until_found(policy):
 def test_the_bug_is_found(mutate, monkeypatch):
     mutate(monkeypatch)
     assert schedules_until_found(MUTATIONS[mutate]) is not None
+
+
+@pytest.mark.parametrize("mutate", COMPRESSED, ids=lambda mutate: mutate.__name__)
+def test_the_bug_of_compression_is_found(mutate, monkeypatch):
+    mutate(monkeypatch)
+    found = schedules_until_found("all", "topk")
+    assert found is not None and "Error" not in found[1]

@@ -22,6 +22,7 @@ from widemargin.ps.compression import decode, encode, seed_of
 from widemargin.ps.gradients import Update
 from widemargin.ps.job import split_update
 from widemargin.ps.simulate import Simulation
+from widemargin.ps.simulate_process import Computation
 
 ROUNDING = 1e-5  # of the sums of one chain, relative to the largest
 
