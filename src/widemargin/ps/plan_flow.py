@@ -27,7 +27,17 @@ from widemargin.ps import commits, leases
 from widemargin.ps import messages as m
 from widemargin.ps.books import RUNNING, Books, Gradient
 from widemargin.ps.plan_pace import Gradients, draw, mean
-from widemargin.ps.policy import Async, Policy, RoundRobin, Work, may_begin, ready
+from widemargin.ps.policy import (
+    Async,
+    Policy,
+    RoundRobin,
+    Sync,
+    Work,
+    may_begin,
+    needed,
+    ready,
+    whose_turn,
+)
 from widemargin.ps.roster import Hand
 from widemargin.ps.settings import Settings
 
@@ -105,10 +115,12 @@ class Flow:
         self.books = Books(settings)
         self.books.phase, self.books.term, self.books.stamp = RUNNING, 1, (1, 0)
         self.part = figures.model_bytes / case.servers / figures.bandwidth  # seconds in a NIC
+        self.pause = max(deadline / TICKS, mean(figures.pace, 20) / 10.0)
         self.now, self.died = 0.0, 0
         self.heap: list[tuple[float, int, Callable[..., None], Any]] = []
         self.count = itertools.count()
-        self.whole: dict[m.LeaseId, Work] = {}
+        self.whole: dict[m.LeaseId, Work] = {}  # gradients that every member holds
+        self.stalled = False  # was any lease taken away?
         self.applied = [0.0]  # when servers stand at each version
         self.sends, self.receives, self.decides = [0.0] * case.replicas, 0.0, 0.0  # busy until
         self.committed: list[Committed] = []
@@ -134,30 +146,40 @@ class Flow:
 
     def tick(self, _: None) -> None:
         """Look for leases that have become hopeless; policies that measure look anew."""
+        held = self.books.ledger.leases
+        oldest = min((each.since for each in held.values()), default=self.now)
+        if self.now - oldest > self.figures.deadline_s:  # before, none is
+            self.hurry()
+        self.move()
+        self.at(self.now + self.pause, self.tick, None)
+
+    def hurry(self) -> None:
         for to, message in leases.hurry(self.books, self.now):
             if to in self.workers and isinstance(message, m.Release):
+                self.stalled = True
                 self.end(to, message.lease)
-        self.whole = {k: work for k, work in self.whole.items() if k in self.books.ledger.leases}
-        self.move()
-        pause = max(self.figures.deadline_s / TICKS, mean(self.figures.pace, 20) / 10.0)
-        self.at(self.now + pause, self.tick, None)
 
     def move(self) -> None:
         """Commit while there is something to commit, then give work to who waits."""
-        while not self.books.ledger.done and (chosen := self.next_commit()):
+        while self.whole and not self.books.ledger.done and (chosen := self.next_commit()):
             self.commit(chosen)
-        self.grant()
+        if self.waiting:
+            self.grant()
 
     def next_commit(self) -> list[m.LeaseId]:
-        n = commits.n_needed(self.books, self.now)
-        if len(self.whole) < n:
-            return []
-        work = self.whole
-        if isinstance(self.case.policy, RoundRobin):  # whose turn it is depends on all leases
-            held = self.books.ledger.leases.items()
-            rest = {k: Work(h.worker, h.block, h.version, None) for k, h in held}
-            work = rest | self.whole
-        return ready(self.case.policy, work, n, self.books.turn)
+        books, policy = self.books, self.case.policy
+        if isinstance(policy, RoundRobin):  # `ready`, for many workers
+            turn = whose_turn((held.worker for held in books.ledger.leases.values()), books.turn)
+            return [lease for lease, work in self.whole.items() if work.worker == turn][:1]
+        n = self.n_needed()
+        return ready(policy, self.whole, n, books.turn) if len(self.whole) >= n else []
+
+    def n_needed(self) -> int:
+        """As of `commits`; at once where nobody has stalled yet."""
+        policy = self.case.policy
+        if self.stalled or not isinstance(policy, Sync) or policy.backup == "auto":
+            return commits.n_needed(self.books, self.now)
+        return needed(policy.backup, len(self.books.roster.hands), self.books.ledger.left)
 
     def commit(self, chosen: list[m.LeaseId]) -> None:
         books, known = self.books, dict(self.books.ledger.leases)
@@ -180,7 +202,7 @@ class Flow:
         self.applied.append(begins + self.figures.apply * size)
 
     def grant(self) -> None:
-        """As `leases.grant`; when one may not begin at this version, none may."""
+        """As `leases.grant`. What one may not do, none may: who waits holds no lease."""
         books, policy = self.books, self.case.policy
         bounded = isinstance(policy, Async) and policy.max_staleness is not None
         for name in sorted(self.waiting):
@@ -189,7 +211,7 @@ class Flow:
                 return
             lease = (1, books.number + 1)
             if not leases.take(books, lease, name, self.now):
-                continue
+                return
             books.number += 1
             books.roster.hands[name].begins(self.now)
             del self.waiting[name]
