@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from widemargin.ps.plan_case import Case, Committed, Deaths, Figures
 from widemargin.ps.plan_failures import Failures, best_period, losses, stretch, young
-from widemargin.ps.plan_flow import Case, Committed, Deaths, Figures, Flow
+from widemargin.ps.plan_flow import Flow
 from widemargin.ps.plan_pace import mean
 from widemargin.ps.policy import Async, Policy, Sync
 
-EACH, FEWEST = 8, 240  # gradients of a worker that are simulated, and of all at least
+EACH, FEWEST = 6, 240  # gradients of a worker that are simulated, and of all at least
 AT_ONCE = 0.5  # workers that die in the time in which each computes one gradient
 
 

@@ -19,17 +19,16 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from widemargin.ps import commits, leases
 from widemargin.ps import messages as m
 from widemargin.ps.books import RUNNING, Books, Gradient
-from widemargin.ps.plan_pace import Gradients, draw, mean
+from widemargin.ps.plan_case import NEVER, Case, Committed, Deaths, Figures, Hired
+from widemargin.ps.plan_pace import draw, mean
 from widemargin.ps.policy import (
     Async,
-    Policy,
     RoundRobin,
     Sync,
     Work,
@@ -42,58 +41,7 @@ from widemargin.ps.roster import Hand
 from widemargin.ps.settings import Settings
 
 TICKS = 24  # in a deadline, as on a cluster
-NEVER = float("inf")
-
-
-class Case(NamedTuple):
-    """What may be chosen."""
-
-    policy: Policy
-    workers: int
-    servers: int = 1
-    replicas: int = 1
-
-
-class Figures(NamedTuple):
-    """What cannot be chosen. Seconds, and bytes a second."""
-
-    model_bytes: float
-    pace: Gradients
-    bandwidth: float = NEVER  # of a process's NIC, in each direction
-    latency: float = 0.0005  # of a message
-    service: float = 0.0  # the coordinator and the servers are busy with a gradient, all told
-    apply: float = 0.0  # a server, with a byte of a gradient
-    slower: Mapping[int, float] = {}  # workers that take so many times longer
-    deadline_s: float = 3.0
-    interrupt: bool = False  # is a gradient that is no longer wanted stopped half-way?
-
-
-class Deaths(NamedTuple):
-    """Workers that die: the probability that one does during a gradient, and how long it is gone."""
-
-    share: float
-    seconds: float
-
-
-class Committed(NamedTuple):
-    """A commit: when, of how many gradients, made of a version how many commits ago."""
-
-    time: float
-    parts: int
-    late: int
-
-
-@dataclass(slots=True)
-class Hired:
-    """A worker: its lease, and when its gradient begins and is done."""
-
-    number: int
-    rng: random.Random
-    lease: m.LeaseId | None = None
-    begins: float = NEVER
-    done: float = NEVER
-    unwanted: bool = False
-    dead: bool = False
+SURE = 0.8 * leases.SLOW
 
 
 class Flow:
@@ -120,6 +68,7 @@ class Flow:
         self.heap: list[tuple[float, int, Callable[..., None], Any]] = []
         self.count = itertools.count()
         self.whole: dict[m.LeaseId, Work] = {}  # gradients that every member holds
+        self.median = 0.0, 0  # and after how many gradients
         self.stalled = False  # was any lease taken away?
         self.applied = [0.0]  # when servers stand at each version
         self.sends, self.receives, self.decides = [0.0] * case.replicas, 0.0, 0.0  # busy until
@@ -146,12 +95,15 @@ class Flow:
 
     def tick(self, _: None) -> None:
         """Look for leases that have become hopeless; policies that measure look anew."""
-        held = self.books.ledger.leases
-        oldest = min((each.since for each in held.values()), default=self.now)
-        if self.now - oldest > self.figures.deadline_s:  # before, none is
+        if self.oldest() > self.figures.deadline_s:  # before, none is
             self.hurry()
         self.move()
         self.at(self.now + self.pause, self.tick, None)
+
+    def oldest(self) -> float:
+        """Seconds since the first lease under way was given; leases are kept in that order."""
+        first = next(iter(self.books.ledger.leases.values()), None)
+        return 0.0 if first is None else self.now - first.since
 
     def hurry(self) -> None:
         for to, message in leases.hurry(self.books, self.now):
@@ -204,6 +156,8 @@ class Flow:
     def grant(self) -> None:
         """As `leases.grant`. What one may not do, none may: who waits holds no lease."""
         books, policy = self.books, self.case.policy
+        if not books.ledger.free and self.oldest() < SURE * self.typical():
+            return  # no lease is so old that another worker tries its block too
         bounded = isinstance(policy, Async) and policy.max_staleness is not None
         for name in sorted(self.waiting):
             held = books.ledger.leases.values() if bounded else ()
@@ -218,6 +172,14 @@ class Flow:
             self.workers[name].lease = lease
             self.workers[name].begins = self.workers[name].done = NEVER
             self.at(self.now + 2.0 * self.figures.latency, self.pull, (name, lease))
+
+    def typical(self) -> float:
+        """The median duration of a gradient, looked up now and then."""
+        known, since = self.median
+        if self.books.arrived >= since + len(self.workers) // 4 or known == 0.0:
+            known = self.books.roster.typical() or 0.0
+            self.median = known, self.books.arrived
+        return known
 
     def end(self, name: str, lease: m.LeaseId) -> None:
         self.at(self.now + self.figures.latency, self.released, (name, lease))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from widemargin.ps.plan import Prediction, World, name_of, predict
-from widemargin.ps.plan_flow import Case
+from widemargin.ps.plan_case import Case
 from widemargin.ps.plan_pace import draw, mean
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync, best_backup
 
