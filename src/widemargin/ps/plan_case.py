@@ -38,7 +38,7 @@ class Figures(NamedTuple):
 
 
 class Deaths(NamedTuple):
-    """Workers that die: the probability that one does during a gradient, and how long it is gone."""
+    """Workers that die: a gradient's share of deaths, and for how long its worker is gone."""
 
     share: float
     seconds: float

@@ -82,9 +82,7 @@ def backups(task: Task) -> list[int]:
         return [b for b in task.choices.backups if b < task.workers] or [0]
     pace, rng, W = task.world.figures.pace, random.Random(task.world.seed), task.workers
     slower = task.world.figures.slower
-    steps = [
-        sorted(draw(pace, i, slower.get(i, 1.0), rng) for i in range(W)) for _ in range(STEPS)
-    ]
+    steps = [sorted(draw(pace, i, slower.get(i, 1.0), rng) for i in range(W)) for _ in range(STEPS)]
     likely = best_backup([sum(times) / STEPS for times in zip(*steps, strict=True)])
     around = {1, likely // 2, likely, 2 * likely}
     return sorted(b for b in around if 0 < b < W) or [0]
@@ -143,7 +141,9 @@ def choose(predictions: Iterable[Prediction], choices: Choices) -> Choice:
         )
     cheapest = min(kept, key=lambda each: each.hours)
     if choices.goal == "cost":
-        return Choice(cheapest, sentence(cheapest, known, choices, "needs the fewest machine-hours"))
+        return Choice(
+            cheapest, sentence(cheapest, known, choices, "needs the fewest machine-hours")
+        )
     fastest = min(each.epoch for each in kept)
     best = min((e for e in kept if e.epoch <= NEARLY * fastest), key=lambda each: each.hours)
     why = "is the fastest"

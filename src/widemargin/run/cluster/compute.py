@@ -55,7 +55,9 @@ class Computing:
             if error is not None:
                 return m.Broken(message.lease, error)
         try:
-            return self.timed(message) if isinstance(message, m.Compute) else self.carry().on(message)
+            return (
+                self.timed(message) if isinstance(message, m.Compute) else self.carry().on(message)
+            )
         except Exception as error:
             return self.broken(message, f"{type(error).__name__}: {error}")
 
