@@ -1,4 +1,4 @@
-"""What a run measured that another can be planned with: gradient times, bytes, waits, recoveries."""
+"""What a run measured, for planning others: times of gradients, bytes, waits, recoveries."""
 
 from __future__ import annotations
 
