@@ -106,11 +106,18 @@ class Host:
                 self.tell()
                 if now >= look:
                     look = now + LOOK_S
+                    self.tell_times()
                     self.look()
             taken += 1
             if taken >= FLUSH_AFTER or self.inbox.empty():
                 taken = 0
                 self.post.flush()
+
+    def tell_times(self) -> None:
+        """How long gradients took: `widemargin plan --from` reads it."""
+        if self.computing is not None and self.computing.times:
+            what = {"name": self.role_name, **self.computing.told()}
+            self.herald.add(m.Event("timings", time.time(), what))
 
     def patience(self, left: float) -> float:
         """How long to wait for a message."""
