@@ -10,7 +10,7 @@ from widemargin.ps.leader import Leader
 from widemargin.ps.parameters import Update
 from widemargin.ps.partition import Partition
 from widemargin.ps.partition_work import PartitionCarrier, own_updates
-from widemargin.ps.simulate_trial import Plan, scenario, seed_text, trial
+from widemargin.ps.simulate_trial import Plan, scenario, trial
 
 GROUPS = (("shard-0.0",), ("shard-1.0", "shard-1.1"), ("shard-2.0",))
 OWNER, READS = (0, 1, 1), ((0, 2), (1, 2))  # group 2 is read by both
@@ -193,6 +193,6 @@ def test_a_gradient_is_cut_into_the_groups_of_its_partition():
 
 def test_one_process_draws_the_runs_that_it_always_drew():
     plan = "Plan(workers=8, servers=3, policy='all', replicas=None, backup=None, "
-    assert seed_text(Plan()) == f"{plan}staleness=None, faults=None)"
+    assert Plan().drawn == f"{plan}staleness=None, faults=None)"
     assert scenario(Plan(), 3).setup.settings.owner == ()
     assert trial(Plan(2, 1, partitions=3), 0).violations == []

@@ -43,6 +43,9 @@ def simulate(
     partitions: Annotated[
         int, typer.Option(min=1, metavar="K", help="Processes that are a worker together.")
     ] = 1,
+    compression: Annotated[
+        str, typer.Option(metavar="NAME", help="Of gradients: none, bf16, int8 or topk.")
+    ] = "none",
     schedules: Annotated[int, typer.Option(min=1, metavar="N", help="Runs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the first run; each has the next.")] = 0,
     replay: Annotated[
@@ -74,7 +77,8 @@ def simulate(
         asked = work.Asked(schedules, seed, replay, plot, n_jobs, json)
         if stragglers:
             return int(work.stragglers(asked))
-        plan = work.plan(workers, servers, policy, replicas, backup, staleness, faults)
-        return int(work.simulate(plan._replace(partitions=partitions), asked))
+        options = (workers, servers, policy, replicas, backup, staleness, faults, compression)
+        plan = work.together(work.plan(*options), partitions)
+        return int(work.simulate(plan, asked))
 
     return begin

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+from widemargin.ps.compression import Codec
 from widemargin.ps.policy import Policy
 
 
@@ -13,7 +15,8 @@ class Settings(NamedTuple):
     `groups` lists, for each key range, the names of its members (replicas). A worker may be several
     processes, partitions 0, 1, …: `owner` says for each group which of them pushes its gradient,
     empty: there is one; `reads` for each of them which groups it pulls, empty: its own. Seconds: a
-    role silent for `deadline_s` counts as dead; what is unanswered is sent again after `retry_s`.
+    role silent for `deadline_s` counts as dead, and is not waited for after `quiet_s`; what is
+    unanswered is sent again after `retry_s`.
     """
 
     n_blocks: int
@@ -25,12 +28,14 @@ class Settings(NamedTuple):
     sparse: bool = False  # workers pull and push only the keys that a block touches
     snapshot_every: int = 0  # commits; 0: only at the end of an epoch
     deadline_s: float = 10.0
+    quiet_s: float = math.inf  # who is silent for so long is not waited for, where others can serve
     retry_s: float = 1.0
     tick_s: float = 0.25
     give_up_s: float = 120.0  # a group without any living member for so long ends the run
     owner: tuple[int, ...] = ()
     reads: tuple[tuple[int, ...], ...] = ()
     attempts: int = 3  # a block whose gradient raises an error so often ends the run
+    compression: Codec | None = None  # of what workers push
 
 
 def group_of(settings: Settings, member: str) -> int:

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any, cast
 
 from widemargin.ps import messages as m
+from widemargin.ps.compression import codec_of
 from widemargin.ps.job import Job, PartitionedJob, Range, ranges
 from widemargin.ps.partition_work import LOST, PartitionCarrier
 from widemargin.ps.settings import owned
@@ -18,9 +19,14 @@ from widemargin.run.cluster.plan import Plan
 PATIENCE = 10.0  # deadlines that partners wait for each other: who computes long is not lost
 
 
-def partitioned(job: Job) -> PartitionedJob | None:
+def partitioned(job: Job, compression: Any = None) -> PartitionedJob | None:
     """The job, if its workers are several processes."""
     several = getattr(job, "partitions", 1) > 1
+    if several and codec_of(compression) is not None:
+        raise ValueError(
+            f"compression={compression!r} and partitions do not go together: error feedback is "
+            "kept by workers of one process. Leave one out."
+        )
     return cast(PartitionedJob, job) if several else None
 
 
