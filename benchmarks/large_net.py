@@ -7,7 +7,7 @@ The limit is RLIMIT_DATA, what a process may allocate for itself, set here and i
 this process starts: Ray's own processes, servers and partitions. (RLIMIT_AS would count what
 torch's libraries map and Ray's shared store, some 20 GB of addresses; RLIMIT_RSS does nothing on
 Linux.) A thread's stack counts in full, so stacks are 1 MB. Prints JSON, a line a measurement.
-Needs the extra [nets], 20 GB of memory in all and 6 GB of disk.
+Needs the extra [nets], 18 GB of memory in all and 6 GB of disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 1_500_000_000
-WIDTH, LAYERS, PARTITIONS, SERVERS = 3072, 23, 3, 18
+WIDTH, LAYERS, PARTITIONS, SERVERS = 3072, 23, 3, 12
 SAMPLES, BATCH, CLASSES = 160, 16, 10
 LOSSES = "WIDEMARGIN_LOSSES"  # names the file that the last partition writes its losses to
 
@@ -90,7 +90,7 @@ def cut() -> None:
     source = source_of(data(), BATCH)
     job = planned(Partitions(PARTITIONS, layers), build, loss, source, rule, microbatch=BATCH // 4)
     told(parameters=job.n_keys, state_bytes=3 * 4 * job.n_keys, limit=LIMIT)
-    cluster = Cluster(workers=1, servers=SERVERS, policy=Async(), deadline_s=10.0)
+    cluster = Cluster(workers=1, servers=SERVERS, policy=Async(), deadline_s=60.0)
     with tempfile.TemporaryDirectory() as folder:
         os.environ[LOSSES] = str(Path(folder) / "losses")
         os.environ["PYTHONPATH"] = os.pathsep.join(
