@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from widemargin.ps import messages as m
+from widemargin.ps.feedback import Packer
 from widemargin.ps.job import Carrier, Job, Range, Task
 from widemargin.ps.simulate_net import content
 
@@ -24,9 +25,13 @@ class Computing:
     """
 
     def __init__(
-        self, load: Callable[[], Job], parts: Sequence[Range], tell: Callable[[Any], None]
+        self,
+        load: Callable[[], Job],
+        parts: Sequence[Range],
+        tell: Callable[[Any], None],
+        packer: Packer | None = None,
     ) -> None:
-        self.load, self.parts, self.tell = load, parts, tell
+        self.load, self.parts, self.tell, self.packer = load, parts, tell, packer
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.cancelled: m.LeaseId | None = None
         self.carrier: Carrier | None = None
@@ -77,7 +82,7 @@ class Computing:
     def carry(self) -> Carrier:
         if self.carrier is None:
             task: Task = self.load().open()
-            self.carrier = Carrier(task, self.parts)
+            self.carrier = Carrier(task, self.parts, self.packer)
         return self.carrier
 
     def broken(self, message: Any, error: str) -> Any:
