@@ -21,6 +21,8 @@ from widemargin.nets.progress import Progress, Tally
 from widemargin.nets.samples import Source, source_of
 from widemargin.ps import messages as m
 from widemargin.run.cluster.engine import Cluster
+from widemargin.watching.beside import page_beside
+from widemargin.watching.state import Facts
 
 PathLike = str | os.PathLike[str]
 Callback = Callable[[m.Event], Any]
@@ -38,6 +40,7 @@ class Trainer:
     `batch_size` samples may be computed in runs of `microbatch`. `precision="bfloat16"` computes
     matrix products so, parameters staying float32. `threads` is what torch uses in each worker.
     Batch norms are given statistics from `statistics_blocks` blocks before each evaluation.
+    `dashboard` is the port of a live page of the run, for this machine; None: there is none.
 
     >>> import torch
     >>> from widemargin.nets import Trainer, optimizers
@@ -66,6 +69,7 @@ class Trainer:
         threads: int = 1,
         statistics_blocks: int = 32,
         progress: bool | None = None,
+        dashboard: int | None = None,
     ) -> None:
         if microbatch is not None and microbatch < 1:
             raise ValueError(f"microbatch must be None or at least 1, got {microbatch!r}.")
@@ -73,7 +77,8 @@ class Trainer:
         self.cluster, self.checkpoint = cluster, checkpoint
         self.seed, self.device, self.precision = seed, device, precision
         self.microbatch, self.threads = microbatch, threads
-        self.statistics_blocks, self.progress = statistics_blocks, progress
+        self.statistics_blocks = statistics_blocks
+        self.progress, self.dashboard = progress, dashboard
         self._module: torch.nn.Module | None = None
 
     def fit(
@@ -114,8 +119,12 @@ class Trainer:
             engine = engine_of(self.cluster, self.checkpoint, self.device, resume)
             run = engine.start(job, epochs, self.seed)
             tally = Tally(job.n_blocks, job.batch_size)
-            with Progress(tally, epochs, self.progress) as progress:
-                vector = train(run, judge, history, [progress.on, *callbacks], patience)
+            facts = Facts("", repr(self.cluster), epochs, job.n_blocks, job.source.n)
+            with (
+                Progress(tally, epochs, self.progress) as progress,
+                page_beside(self.dashboard, facts) as tell,
+            ):
+                vector = train(run, judge, history, [progress.on, tell, *callbacks], patience)
         if patience is not None or vector is None:
             vector = history.best_vector()
         self._module = judge.module_at(vector)
