@@ -78,8 +78,7 @@ def test_updates_of_workers_with_the_same_rows_raise_the_dual_when_added(loss, w
         for _ in range(rounds):
             how = How(workers * N, 0.0, adding, 20)
             moves = [
-                dual_moves(objective, samples, rng.permutation(N), one, False, how)
-                for one in theta
+                dual_moves(objective, samples, rng.permutation(N), one, False, how) for one in theta
             ]
             shared = np.sum([move[: D + SUMS] for move in moves], axis=0)
             for one, move in zip(theta, moves, strict=True):
