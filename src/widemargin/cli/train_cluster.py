@@ -82,6 +82,7 @@ def cluster_of(said: Mapping[str, Any]) -> Any:
         servers=said.get("servers", 1),
         policy=policies[name],
         replicas=said.get("replicas", 1),
+        compression=said.get("compression"),
         snapshot_to=said.get("snapshot_to"),
     )
 
@@ -129,5 +130,6 @@ class Heard:
 
 def _show(report: dict[str, Any], asked: Training) -> None:
     show(report, asked.model, None)
-    told = "  ".join(f"{name} {value}" for name, value in (asked.cluster or {}).items())
+    said = {name: value for name, value in (asked.cluster or {}).items() if name != "dashboard"}
+    told = "  ".join(f"{name} {value}" for name, value in said.items())
     print(f"cluster        {told}  {report['commits']:,} commits")
