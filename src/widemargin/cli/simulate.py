@@ -93,7 +93,7 @@ def command(plan: Plan, seed: int) -> str:
     """What replays a run."""
     words = ["widemargin", "simulate"]
     for name, value in plan._asdict().items():
-        if value is not None:
+        if value not in (None, "none"):
             words += [f"--{name}", str(value)]
     return shlex.join([*words, "--replay", str(seed)])
 
