@@ -212,6 +212,44 @@ def committed_before_all_hold_it(patch):
     old = swap(patch, commits, "settle", settle)
 
 
+def commit_of_an_older_term_obeyed(patch):
+    def commit(shard, commit, now):
+        promised = shard.promised
+        if commit.term <= shard.term:
+            commit, shard.promised = commit._replace(term=shard.term), shard.term
+        sends = old(shard, commit, now)
+        shard.promised = promised
+        return sends
+
+    old = swap(patch, Shard, "commit", commit)
+
+
+def promise_forgotten(patch):
+    def commit(shard, commit, now):
+        shard.promised = shard.term
+        return old(shard, commit, now)
+
+    old = swap(patch, Shard, "commit", commit)
+
+
+def older_term_installed(patch):
+    def install(shard, install, now):
+        if install.term < shard.term:
+            shard.term = shard.promised = 0
+        return old(shard, install, now)
+
+    old = swap(patch, Shard, "install", install)
+
+
+def lease_of_an_older_term_taken(patch):
+    def begin(worker, lease, now):
+        if worker.newest is not None and lease.lease[0] < worker.newest[0]:
+            worker.newest = None
+        return old(worker, lease, now)
+
+    old = swap(patch, Worker, "begin", begin)
+
+
 def e_advanced_although_the_gradient_was_void(patch):
     def settle(packer, term, last):
         old(packer, term, packer.pending or last)
@@ -278,6 +316,10 @@ MUTATIONS = {
     snapshot_of_a_later_version: "all",
     snapshot_with_a_newer_ledger: "all",
     committed_before_all_hold_it: "all",
+    commit_of_an_older_term_obeyed: "all",
+    promise_forgotten: "all",
+    older_term_installed: "all",
+    lease_of_an_older_term_taken: "all",
 }
 MOST = 300
 

@@ -167,7 +167,7 @@ def test_reading_ahead_gives_the_same_batches(tmp_path):
     assert ahead.keys.tobytes() == here.keys.tobytes()
     for k in (1, 2, 3, 5):
         task.prefetch(m.Block(0, k))
-    assert list(task.batches) == [2, 3, 5]
+    assert list(task.ahead.held) == [2, 3, 5]
     task.close()
 
 

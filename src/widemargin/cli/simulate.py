@@ -90,10 +90,10 @@ def replayed(plan: Plan, seed: int, json: bool) -> int:
 
 
 def command(plan: Plan, seed: int) -> str:
-    """What replays a run."""
-    words = ["widemargin", "simulate"]
+    """What replays a run: all that differs from what goes without saying."""
+    words, usual = ["widemargin", "simulate"], Plan._field_defaults
     for name, value in plan._asdict().items():
-        if value not in (None, "none"):
+        if value != usual.get(name):
             words += [f"--{name}", str(value)]
     return shlex.join([*words, "--replay", str(seed)])
 

@@ -21,7 +21,8 @@ from widemargin.ps import messages as m
 from widemargin.ps.compression import decode, encode, seed_of
 from widemargin.ps.gradients import Update
 from widemargin.ps.job import split_update
-from widemargin.ps.simulate import Computation, Simulation
+from widemargin.ps.simulate import Simulation
+from widemargin.ps.simulate_process import Computation
 
 ROUNDING = 1e-5  # of the sums of one chain, relative to the largest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from typing import Literal, NamedTuple
@@ -92,6 +93,7 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         sparse=sparse,
         snapshot_every=rng.choice([0, 3, 5, 8]),
         deadline_s=0.5,
+        quiet_s=rng.choice([0.2, 0.3, math.inf]),
         retry_s=0.1,
         tick_s=0.08,
         give_up_s=60.0,

@@ -126,6 +126,7 @@ class Cluster:
             sparse=job.sparse,
             snapshot_every=self.snapshot_every,
             deadline_s=self.deadline_s,
+            quiet_s=self.deadline_s / 6,
             retry_s=self.deadline_s / 6,
             tick_s=self.deadline_s / 24,
             give_up_s=self.give_up_s,
