@@ -78,7 +78,8 @@ class Post:
         link = self.links.to(to)
         if link is None:
             return
-        light, heavy = [], []
+        light: list[Any] = []
+        heavy: list[Any] = []
         for message in peer.waiting:
             fits = size(message, link.near) < LARGE
             (light if fits else heavy).append(message)
