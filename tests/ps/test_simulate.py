@@ -103,6 +103,25 @@ def test_no_schedule_breaks_a_promise(workers, servers, policy, replicas, seed):
     assert trial(plan, seed).violations == []
 
 
+@settings(max_examples=9, deadline=None, derandomize=True)
+@given(
+    compression=st.sampled_from(["bf16", "int8", "topk"]),
+    policy=st.sampled_from(["sync", "async", "round_robin"]),
+    seed=st.integers(0, 10**6),
+)
+def test_no_schedule_breaks_a_promise_with_compression(compression, policy, seed):
+    plan = Plan(5, 2, policy, compression=compression)
+    assert trial(plan, seed).violations == []
+
+
+def test_compression_pushes_fewer_bytes_in_the_same_schedules():
+    names = ("none", "bf16", "int8", "topk")
+    plans = [Plan(workers=3, servers=1, faults=0, compression=name) for name in names]
+    sizes = [summary(trials(plan, range(6), processes=1)).pushed for plan in plans]
+    assert sizes[0] > max(sizes[1:]) and min(sizes) == sizes[3] > 0
+    assert all(plan.drawn == plans[0].drawn for plan in plans)
+
+
 def test_every_kind_of_fault_fires_and_all_promises_are_kept():
     total = summary(trials(Plan(), range(40), processes=1))
     assert total.failures == []

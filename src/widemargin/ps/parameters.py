@@ -14,7 +14,7 @@ from widemargin.ps.gradients import (
     Gradient,
     Scratch,
     Update,
-    mean,
+    combined,
     positions,
     refuse_unruly,
     refuse_update,
@@ -45,7 +45,8 @@ class Parameters:
     shrink. A commit does, in this order, all in the type of θ but s and the rates, which are
     float64 until they meet an entry:
 
-        1.  gⱼ = c₁ g₁ⱼ + c₂ g₂ⱼ + … from left to right, cᵢ = nᵢ / Σ n; of one update, its own
+        1.  gⱼ = c₁ g₁ⱼ + c₂ g₂ⱼ + … from left to right, cᵢ = nᵢ / Σ n; of one update, its own.
+            Of a rule that is adding, cᵢ = min(1, σ / N)
         2.  η = ηₜ,  s ← s max(0, 1 − η λ);  if s < SMALLEST_SCALE: vⱼ ← s vⱼ for all j, s ← 1
         3.  vⱼ ← vⱼ − (η / s) gⱼ   for Sgd; free keys have their own η and s = 1
         4.  θ̄ⱼ ← α θ̄ⱼ + (1 − α) (s vⱼ)
@@ -141,11 +142,16 @@ class Parameters:
         at = [refuse_update(update, self._start, self._v) for update in updates]
         sparse = steps_at(self._rule.optimizer)
         with np.errstate(over="ignore", invalid="ignore"):
+<<<<<<< HEAD
             if len(updates) > 1 and all(a is None for a in at):
                 bad = self._moved(lambda rows: self._mean_of(updates, rows))
             else:
                 gradient = mean(updates, at, sparse, self._room)
                 bad = self._moved(lambda rows: gradient.values[rows], gradient)
+=======
+            gradient = combined(updates, at, sparse, self._room, self._rule.adding)
+            bad = self._moved(gradient)
+>>>>>>> main
         self.t += 1
         if bad:
             raise Diverged(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from widemargin.ps import messages as m
+from widemargin.ps.compression import decode
 from widemargin.ps.keys import part_key
 from widemargin.ps.settings import Settings, group_of
 
@@ -106,7 +107,7 @@ class Shard:
         if term < max(self.term, self.promised) or (self.store is not None and term != self.term):
             return []
         if push.lease not in self.held:
-            self.held[push.lease] = push.update
+            self.held[push.lease] = decode(push.update)
             self.tags[push.lease] = push.version
         return [self.tell(m.Held(self.name, self.life, push.lease, self.tags[push.lease]))]
 
