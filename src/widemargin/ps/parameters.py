@@ -142,16 +142,11 @@ class Parameters:
         at = [refuse_update(update, self._start, self._v) for update in updates]
         sparse = steps_at(self._rule.optimizer)
         with np.errstate(over="ignore", invalid="ignore"):
-<<<<<<< HEAD
             if len(updates) > 1 and all(a is None for a in at):
-                bad = self._moved(lambda rows: self._mean_of(updates, rows))
+                bad = self._moved(lambda rows: self._combined(updates, rows))
             else:
-                gradient = mean(updates, at, sparse, self._room)
+                gradient = combined(updates, at, sparse, self._room, self._rule.adding)
                 bad = self._moved(lambda rows: gradient.values[rows], gradient)
-=======
-            gradient = combined(updates, at, sparse, self._room, self._rule.adding)
-            bad = self._moved(gradient)
->>>>>>> main
         self.t += 1
         if bad:
             raise Diverged(
@@ -159,10 +154,11 @@ class Parameters:
                 f"the finite numbers in commit {self.t}. Lower eta0, or scale the data."
             )
 
-    def _mean_of(self, updates: Sequence[Update], rows: slice) -> Array:
-        """Rows of the mean of updates that name no keys; the next call writes over them."""
+    def _combined(self, updates: Sequence[Update], rows: slice) -> Array:
+        """Rows of the gradient of updates that name no keys; the next call writes over them."""
         pieces = [Update(None, update.values[rows], update.n) for update in updates]
-        return mean(pieces, [None] * len(pieces), False, self._piece_room).values
+        at: list[Array | None] = [None] * len(pieces)
+        return combined(pieces, at, False, self._piece_room, self._rule.adding).values
 
     def _pieces(self, first: int, last: int) -> Iterator[slice]:
         for a in range(first, last, self._rows):
