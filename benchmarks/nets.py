@@ -127,20 +127,33 @@ def ours(batch: int, steps: int, build: Any = wide, **cluster: Any) -> tuple[flo
 
 
 def overhead(options: argparse.Namespace) -> None:
+    """DDP is timed before and after each of ours; its step is the mean of the two medians."""
+    configurations = {
+        "sync": {"servers": options.servers},
+        "replicas and snapshots": {
+            "servers": options.servers,
+            "replicas": 2,
+            "snapshot_every": 20,
+        },
+    }
     for batch in options.batches:
-        theirs, gradient = ddp(batch, options.steps), alone(batch, 10)
-        told(what="ddp", batch=batch, step=round(theirs, 4), gradient=round(gradient, 4))
-        for name, cluster in {
-            "sync": {"servers": options.servers},
-            "replicas and snapshots": {
-                "servers": options.servers,
-                "replicas": 2,
-                "snapshot_every": 20,
-            },
-        }.items():
+        before, gradient = ddp(batch, options.steps), alone(batch, 10)
+        for name, cluster in configurations.items():
+            if options.only and name not in options.only:
+                continue
             step, gaps = ours(batch, options.steps, **cluster)
-            mean = statistics.mean(gaps)
-            told(what=name, batch=batch, step=step, ratio=step / theirs, mean=mean)
+            after = ddp(batch, options.steps)
+            theirs = (before + after) / 2
+            told(
+                what=name,
+                batch=batch,
+                gradient=round(gradient, 4),
+                step=round(step, 4),
+                mean=round(statistics.mean(gaps), 4),
+                ddp=[round(before, 4), round(after, 4)],
+                ratio=round(step / theirs, 3),
+            )
+            before = after
 
 
 # memory
