@@ -12,20 +12,22 @@ import argparse
 import json
 import os
 import statistics
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from widemargin.nets import Partitions, optimizers
 from widemargin.nets.gang import Gang, Processes
+from widemargin.nets.links import Links
 from widemargin.nets.optimizers import rule_of
 from widemargin.nets.partitions import planned
 from widemargin.nets.samples import source_of
 from widemargin.ps.messages import Block
 
-WIDTH, LAYERS, BATCH = 1024, 8, 1024
+WIDTH, LAYERS, BATCH = 1024, 8, 2048
 cross_entropy = torch.nn.functional.cross_entropy
 
 
@@ -73,7 +75,7 @@ def pin(processes: Processes) -> None:
 def throughput(options: argparse.Namespace) -> None:
     """Blocks by turns in one process on one core and in two on two.
 
-    The bubble of a partition is the share of a block in which it does not work on layers; the
+    The bubble is the share of a block in which the busiest partition does not work on layers; the
     formula is (K − 1) / (M + K − 1).
     """
     for micro in options.micro:
@@ -90,7 +92,7 @@ def throughput(options: argparse.Namespace) -> None:
                 took = time.perf_counter() - began
                 if block:  # the first warms up
                     seconds[i].append(took)
-                    bubbles += [1 - np.mean(gang.busy) / gang.inside] if i else []
+                    bubbles += [min(1 - busy / all_ for busy, all_ in gang.times)] if i else []
         one, two = map(statistics.median, seconds)
         told(
             what="throughput",
@@ -105,13 +107,80 @@ def throughput(options: argparse.Namespace) -> None:
             processes.close()
 
 
+# transport
+
+SIZES = (2**16, 2**19, 2**22)  # bytes of an activation
+ROUNDS = 60
+
+
+class Echo:
+    """Gives back what it is given."""
+
+    def echo(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def ping(rank: int, rendezvous: str, out: str) -> None:
+    """One of two processes that send tensors to and fro over gloo."""
+    torch.set_num_threads(1)
+    links = Links(rank, 2, rendezvous, 60.0)
+    found = {}
+    for size in SIZES:
+        x, times = torch.zeros(size // 4), []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            if rank == 0:
+                links.wait(links.send(x, 1))
+                links.receive(1)
+            else:
+                links.wait(links.send(links.receive(0), 0))
+            times.append(time.perf_counter() - began)
+        found[size] = statistics.median(times) / 2
+    links.leave()
+    if rank == 0:
+        Path(out).write_text(json.dumps(found))
+
+
+def transport(options: argparse.Namespace) -> None:
+    """Seconds of one hop of an activation: gloo with its header, and a compiled graph of Ray."""
+    with tempfile.NamedTemporaryFile() as file:
+        torch.multiprocessing.spawn(ping, (f"127.0.0.1:{29000 + os.getpid() % 999}", file.name), 2)
+        gloo = json.loads(Path(file.name).read_text())
+    import ray
+    from ray.dag import InputNode
+
+    ray.init(num_cpus=2, object_store_memory=300 << 20, include_dashboard=False)
+    try:
+        kind = ray.remote(num_cpus=0)(Echo)
+        first, second = kind.remote(), kind.remote()
+        with InputNode() as given:
+            one = first.echo.bind(given)
+            two = second.echo.bind(first.echo.bind(given))
+        hops = {}
+        for name, graph in (("one", one), ("two", two)):
+            compiled = graph.experimental_compile()
+            for size in SIZES:
+                x, times = torch.zeros(size // 4), []
+                for _ in range(ROUNDS):
+                    began = time.perf_counter()
+                    ray.get(compiled.execute(x), timeout=30)
+                    times.append(time.perf_counter() - began)
+                hops[name, size] = statistics.median(times)
+            compiled.teardown()
+    finally:
+        ray.shutdown()
+    for size in SIZES:
+        hop = hops["two", size] - hops["one", size]
+        told(what="transport", bytes=size, gloo=gloo[str(size)], compiled_graph=hop)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["throughput", "transport"])
     parser.add_argument("--blocks", type=int, default=7)
     parser.add_argument("--micro", type=int, nargs="+", default=[4, 8])
     options = parser.parse_args()
-    {"throughput": throughput}[options.what](options)
+    {"throughput": throughput, "transport": transport}[options.what](options)
 
 
 if __name__ == "__main__":
