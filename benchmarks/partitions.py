@@ -27,7 +27,7 @@ from widemargin.nets.partitions import planned
 from widemargin.nets.samples import source_of
 from widemargin.ps.messages import Block
 
-WIDTH, LAYERS, BATCH = 1024, 8, 2048
+WIDTH, LAYERS, BATCH = 1024, 8, 4096
 cross_entropy = torch.nn.functional.cross_entropy
 
 
@@ -92,7 +92,8 @@ def throughput(options: argparse.Namespace) -> None:
                 took = time.perf_counter() - began
                 if block:  # the first warms up
                     seconds[i].append(took)
-                    bubbles += [min(1 - busy / all_ for busy, all_ in gang.times)] if i else []
+                    busy, whole = map(max, zip(*gang.times, strict=True))
+                    bubbles += [1 - busy / whole] if i else []
         one, two = map(statistics.median, seconds)
         told(
             what="throughput",
@@ -178,7 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["throughput", "transport"])
     parser.add_argument("--blocks", type=int, default=7)
-    parser.add_argument("--micro", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--micro", type=int, nargs="+", default=[8, 16])
     options = parser.parse_args()
     {"throughput": throughput, "transport": transport}[options.what](options)
 

@@ -1,6 +1,8 @@
 """`widemargin train --workers`: options, what is refused, and a run on the serial engine."""
 
 import json
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from widemargin import load
 from widemargin.cli import main, train_cluster
 from widemargin.data.store import pack
+from widemargin.ps.messages import Event
 from widemargin.ps.policy import Async, RoundRobin, Sync
 from widemargin.run.shared_serial import Serial
 
@@ -80,12 +83,12 @@ def test_what_does_not_go_together_is_refused(options, told, text, tmp_path, cap
 
 def test_options_become_a_cluster():
     said = dict(workers=4, servers=2, backup="auto", replicas=2, address="auto")
-    engine = train_cluster.cluster_of(said).engine
+    engine = train_cluster.cluster_of(said)
     assert (engine.workers, engine.servers, engine.replicas) == (4, 2, 2)
     assert (engine.address, engine.policy) == ("auto", Sync("auto"))
-    engine = train_cluster.cluster_of({"policy": "async", "staleness": 3}).engine
+    engine = train_cluster.cluster_of({"policy": "async", "staleness": 3})
     assert (engine.policy, engine.workers, engine.address) == (Async(3), 2, None)
-    assert train_cluster.cluster_of({"policy": "round_robin"}).engine.policy == RoundRobin()
+    assert train_cluster.cluster_of({"policy": "round_robin"}).policy == RoundRobin()
 
 
 def test_an_interrupt_is_heard_once(monkeypatch):
@@ -93,6 +96,8 @@ def test_an_interrupt_is_heard_once(monkeypatch):
     monkeypatch.setattr(train_cluster, "no_more_interrupts", lambda: quiet.append(True))
 
     class Run:
+        known = [Event("running", 0.0, {})]
+
         def wait(self, timeout):
             raise KeyboardInterrupt
 
@@ -102,7 +107,26 @@ def test_an_interrupt_is_heard_once(monkeypatch):
         def start(self, *args, **how):
             return Run()
 
-    run = train_cluster.Heard(Engine()).start("job", 1, seed=0)
+    told = []
+    run = train_cluster.Heard(Engine(), told.append).start("job", 1, seed=0)
     with pytest.raises(KeyboardInterrupt):
         run.wait(0.1)
-    assert quiet == [True]
+    assert quiet == [True] and told == Run.known
+
+
+def test_the_run_has_a_page(text, tmp_path, capsys, monkeypatch):
+    pages = []
+
+    class Looking(Serial):
+        def start(self, *args, **how):
+            url = capsys.readouterr().err.split()[0]
+            pages.append((url, urlopen(url, timeout=10).read()))
+            return super().start(*args, **how)
+
+    monkeypatch.setattr(train_cluster, "cluster_of", lambda said: Looking())
+    words = ["train", text, "-m", tmp_path / "m", "--dashboard", 0, "--epochs", 1]
+    assert ran(words, capsys)[0] == 0
+    [(url, page)] = pages
+    assert b"<html" in page
+    with pytest.raises(URLError):
+        urlopen(url, timeout=10)

@@ -22,6 +22,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "model_file": 7,
     "kernel_model": 7,
     "bounded": 7,
+    "fitted_model": 6.5,
     "model": 6,
     "estimators": 6,
     "nets": 6,

@@ -12,11 +12,11 @@ import numpy as np
 from widemargin.data.blocks import make_blocks
 from widemargin.data.dataset import Dataset
 from widemargin.data.dataset import open as open_data
-from widemargin.data.labels import as_numbers
 from widemargin.data.rows import Array
 from widemargin.data.store import is_store
 from widemargin.data.windows import give_back
 from widemargin.errors import Diverged, InputError, choose
+from widemargin.fitted_model import model_of
 from widemargin.memory import peak, size_of
 from widemargin.model import Model
 from widemargin.objective import Objective, lam_of
@@ -124,7 +124,7 @@ def fit_store(
         "seconds": {"fit": time.perf_counter() - began},
         **more,
     }
-    return _model(objective, data, fitted, loss, chosen, facts)
+    return model_of(objective, data, fitted, loss, chosen, facts)
 
 
 def _open(path: str) -> Dataset:
@@ -186,24 +186,3 @@ def facts_of(objective: Objective, data: Dataset, fitted: Fitted) -> dict[str, A
         "n_nonzeros": data.n_nonzeros,
         "n_classes": len(data.label_names),
     }
-
-
-def _model(
-    objective: Objective, data: Dataset, fitted: Fitted, loss: str, solver: str, facts: Any
-) -> Model:
-    numbers = as_numbers(data.label_names)
-    whole = numbers is not None and all(value == int(value) for value in numbers)
-    return Model(
-        W=fitted.W,
-        b=fitted.b,
-        labels=data.label_names,
-        kind="str" if numbers is None else "int" if whole else "float",
-        zero_based=data.zero_based,
-        loss=loss,
-        penalty=type(objective.penalty).__name__.lower(),
-        C=objective.C,
-        fit_intercept=objective.fit_intercept,
-        solver=solver,
-        certificate=fitted.certificate._asdict(),
-        training=facts,
-    )

@@ -1,12 +1,8 @@
 """Small nets, small data, and torch's own way to train them."""
 
-import importlib.util
-import os
+from shared import needs
 
-import pytest
-
-if importlib.util.find_spec("torch") is None and os.environ.get("CI") != "true":
-    pytest.skip("torch is not installed", allow_module_level=True)
+needs("torch")
 
 import numpy as np
 import torch

@@ -1,6 +1,5 @@
 """Nets on a real Ray of this machine: the same result, errors told, a killed worker replaced."""
 
-import importlib.util
 import os
 import signal
 from pathlib import Path
@@ -8,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-if importlib.util.find_spec("ray") is None and os.environ.get("CI") != "true":
-    pytest.skip("ray is not installed", allow_module_level=True)
+from shared import needs
+
+needs("ray")
 
 from small_nets import (
     BATCH,
@@ -35,7 +35,8 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
 
 @pytest.fixture(autouse=True)
 def workers_find_this_folder(monkeypatch):
-    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    here = Path(__file__).parent
+    places = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
 
 

@@ -1,6 +1,8 @@
 """Trainer: judging, stopping, going on, saving; what is refused and how it is said."""
 
 import json
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -72,6 +74,22 @@ def test_callbacks_hear_everything_and_may_end_it(cluster):
     assert {"worker", "member", "running", "commit", "epoch", "snapshot", "evaluated"} <= {
         event.kind for event in events
     }
+
+
+def test_a_run_has_a_page_while_it_lasts(capsys):
+    states = []
+
+    def look(event):
+        if event.kind == "evaluated":
+            url = capsys.readouterr().err.split()[0] if not states else states[0][0]
+            states.append((url, json.load(urlopen(f"{url}state.json", timeout=10))))
+
+    rows = trainer(dashboard=0).fit(classes(), 2, BATCH, classes(10, 1), callbacks=[look])
+    (url, _), (_, state) = states
+    assert (state["epochs"], state["n_blocks"], state["n_samples"]) == (2, 6, N)
+    assert state["loss"] in (None, *(pytest.approx(row.values["loss"]) for row in rows))
+    with pytest.raises(URLError):
+        urlopen(url, timeout=10)
 
 
 def test_stopping_before_the_first_epoch_ends_is_no_model():

@@ -1,16 +1,14 @@
 """The server's optimizers equal PyTorch's own, to the rounding of float32."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
+from shared import needs
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
 from widemargin.ps.parameters import Parameters, Rule, Update
 from widemargin.schedules import InvScaling, rate
 
-if importlib.util.find_spec("torch") is None:
-    pytest.skip("torch is not installed", allow_module_level=True)
+needs("torch")
 
 PAIRS = [  # ours, the name in torch.optim, its arguments
     (Sgd(), "SGD", {}),

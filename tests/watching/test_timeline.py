@@ -273,6 +273,8 @@ def test_losses(running):
     state = state_of(running.events)
     known = [loss for loss in state.series.loss if loss is not None]
     assert (state.loss, known) == (0.25, [0.5, 0.25])
+    running.tell("evaluated", values={"accuracy": 0.9, "loss": 0.125})
+    assert state_of(running.events).loss == 0.125
 
 
 def test_a_long_run_takes_bounded_room(running):

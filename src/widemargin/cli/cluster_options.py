@@ -49,10 +49,14 @@ SnapshotTo = Annotated[
     Optional[Path],  # noqa: UP045
     _option("Folder that all machines see; the same command goes on from it.", "DIR"),
 ]
+Dashboard = Annotated[
+    Optional[int],  # noqa: UP045
+    _option("Serve the live page of the run to this machine.", "PORT", "no page"),
+]
 NAMES = ("workers", "servers", "policy", "backup", "staleness", "replicas", "address")
 
 
 def grouped(said: dict[str, Any]) -> dict[str, Any] | None:
     """Takes these options out of all that were said: those that say something, or None."""
-    own = {name: said.pop(name) for name in (*NAMES, "snapshot_to")}
+    own = {name: said.pop(name) for name in (*NAMES, "snapshot_to", "dashboard")}
     return {name: value for name, value in own.items() if value is not None} or None

@@ -8,9 +8,7 @@ from typing import Any
 
 from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.data.dataset import Dataset
-from widemargin.data.labels import as_numbers
 from widemargin.data.rows import read_only
-from widemargin.model import Model
 from widemargin.objective import Objective, lam_of
 from widemargin.run.fit import Fitted
 from widemargin.scores import error_of, scores
@@ -42,34 +40,6 @@ def test_error(test: Dataset, data: Dataset, fitted: Fitted, threads: int) -> fl
 
     p = scores(read_only(test.rows), fitted.W, fitted.b, threads)
     return error_of(p, codes_among(data.label_names, test.label_names)[test.codes])
-
-
-def model_of(
-    objective: Objective,
-    data: Dataset,
-    fitted: Fitted,
-    loss: str,
-    solver: str,
-    report: dict[str, Any],
-) -> Model:
-    names = data.label_names
-    numbers = as_numbers(names)
-    whole = numbers is not None and all(value == int(value) for value in numbers)
-    return Model(
-        W=fitted.W,
-        b=fitted.b,
-        labels=names,
-        kind="str" if numbers is None else "int" if whole else "float",
-        zero_based=data.zero_based,
-        loss=loss,
-        penalty=type(objective.penalty).__name__.lower(),
-        C=objective.C,
-        fit_intercept=objective.fit_intercept,
-        solver=solver,
-        certificate=fitted.certificate._asdict(),
-        training=report,
-        features=data.features,
-    )
 
 
 def show(report: dict[str, Any], path: Path, page: Path | None) -> None:

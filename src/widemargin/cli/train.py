@@ -13,13 +13,14 @@ import numpy as np
 from widemargin.cli.clock import since_start
 from widemargin.cli.live import Epochs, Live
 from widemargin.cli.loading import Loading, load
-from widemargin.cli.outcome import facts, model_of, show, test_error, verdict
+from widemargin.cli.outcome import facts, show, test_error, verdict
 from widemargin.cli.output import put_json
 from widemargin.data.dataset import Dataset
 from widemargin.data.rows import read_only
 from widemargin.data.samples import Samples, joint_samples, make_samples
 from widemargin.errors import InputError, choose
 from widemargin.files import written_whole
+from widemargin.fitted_model import model_of
 from widemargin.model import Model
 from widemargin.model_file import save
 from widemargin.objective import Objective

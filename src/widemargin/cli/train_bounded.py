@@ -40,14 +40,16 @@ def train_bounded(asked: Training, solver: str, loss: str) -> int:
     limit, began = size_of(asked.max_memory or "", "--max-memory"), time.perf_counter()
     with packed(asked, limit) as store:
         loaded = time.perf_counter()
-        model = _fit(asked, store, solver, loss, limit)
-    fitted, threads = time.perf_counter(), asked.n_jobs or cores()
+        size, tol = asked.batch_size or BATCH, asked.tol or SOLVERS[solver].tol
+        watch = Epochs(rows_of(store), asked.epochs or SOLVERS[solver].epochs, tol)
+        model = fitted(asked, store, watch, solver=solver, loss=loss, batch_size=size)
+    ended, threads = time.perf_counter(), asked.n_jobs or cores()
     report = {**model.training, "scheme": None, "test_error": None}
     if asked.test:
         report["test_error"] = test_error(model, asked.test, limit, threads)
     report["peak_memory"] = peak()
     save(replace(model, training=report), asked.model)
-    seconds = {"load": loaded - began, "fit": fitted - loaded, "total": since_start()}
+    seconds = {"load": loaded - began, "fit": ended - loaded, "total": since_start()}
     report["seconds"] = seconds
     put_json(report) if asked.json else _show(report, asked.model)
     return verdict(report.pop("solved"), report)
@@ -99,25 +101,27 @@ def packed(asked: Training, limit: int | None) -> Iterator[str]:
         yield str(store)
 
 
-def _fit(asked: Training, store: str, solver: str, loss: str, limit: int) -> Model:
-    kind, n = SOLVERS[solver], open_store(store).meta["shape"][0]
-    watch = Epochs(n, asked.epochs or kind.epochs, asked.tol or kind.tol)
+def rows_of(store: str) -> int:
+    return int(open_store(store).meta["shape"][0])
+
+
+def fitted(asked: Training, store: str, watch: Epochs, **how: Any) -> Model:
+    """The fit that was asked for, its epochs told live; `how` it differs between commands."""
+    limit = None if asked.max_memory is None else size_of(asked.max_memory, "--max-memory")
     with Live(watch.told):
         return fit_store(
             store,
             max_memory=limit,
-            loss=loss,
             C=asked.C,
             alpha=asked.alpha,
-            solver=solver,
             epochs=asked.epochs,
             tol=asked.tol,
-            batch_size=asked.batch_size or BATCH,
             class_weight=asked.class_weight,
             fit_intercept=asked.intercept,
             n_jobs=asked.n_jobs,
             seed=asked.seed,
             progress=watch.row,
+            **how,
         )
 
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from widemargin.bounded import fit_store
 from widemargin.cli.clock import since_start
 from widemargin.cli.interrupts import no_more_interrupts
-from widemargin.cli.live import Epochs, Live
+from widemargin.cli.live import Epochs
 from widemargin.cli.outcome import show, verdict
 from widemargin.cli.output import put_json
 from widemargin.cli.train import Training
-from widemargin.cli.train_bounded import packed, refuse, test_error
-from widemargin.data.store import open_store
+from widemargin.cli.train_bounded import fitted, packed, refuse, rows_of, test_error
 from widemargin.errors import choose
 from widemargin.memory import size_of
-from widemargin.model import Model
 from widemargin.model_file import save
+from widemargin.ps.messages import Event
 from widemargin.run.shared_fit import EPOCHS
 from widemargin.run.solve import MARGIN_LOSSES
 from widemargin.threads import cores
+from widemargin.watching.beside import page_beside
 
 FAMILIES = ("sync", "async", "round_robin")
 SOLVERS = ("auto", "sgd", "minibatch")
@@ -34,18 +33,21 @@ def train_cluster(asked: Training, loss: str) -> int:
     refuse(asked, "--workers")
     choose("--solver", asked.solver, dict.fromkeys(SOLVERS))
     choose("--loss", loss, dict.fromkeys(MARGIN_LOSSES))
-    engine = cluster_of(asked.cluster or {})
+    said = asked.cluster or {}
+    engine = cluster_of(said)
     limit = None if asked.max_memory is None else size_of(asked.max_memory, "--max-memory")
     began = time.perf_counter()
-    with packed(asked, limit) as store:
+    with packed(asked, limit) as store, page_beside(said.get("dashboard")) as tell:
         loaded = time.perf_counter()
-        model = _fit(asked, store, loss, engine, limit)
-    fitted, threads = time.perf_counter(), asked.n_jobs or cores()
+        watch = Epochs(rows_of(store), asked.epochs or EPOCHS, None)
+        how = {"solver": "minibatch", "loss": loss, "batch_size": asked.batch_size}
+        model = fitted(asked, store, watch, engine=Heard(engine, tell), **how)
+    ended, threads = time.perf_counter(), asked.n_jobs or cores()
     report = {**model.training, "scheme": None, "test_error": None}
     if asked.test:
         report["test_error"] = test_error(model, asked.test, limit or TEST_ROOM, threads)
     save(replace(model, training=report), asked.model)
-    seconds = {"load": loaded - began, "fit": fitted - loaded, "total": since_start()}
+    seconds = {"load": loaded - began, "fit": ended - loaded, "total": since_start()}
     report["seconds"] = seconds
     put_json(report) if asked.json else _show(report, asked)
     return verdict(report.pop("solved"), report)
@@ -66,15 +68,13 @@ def cluster_of(said: Mapping[str, Any]) -> Any:
         "async": Async(said.get("staleness")),
         "round_robin": RoundRobin(),
     }
-    return Heard(
-        Cluster(
-            address=said.get("address"),
-            workers=workers,
-            servers=said.get("servers", 1),
-            policy=policies[name],
-            replicas=said.get("replicas", 1),
-            snapshot_to=said.get("snapshot_to"),
-        )
+    return Cluster(
+        address=said.get("address"),
+        workers=workers,
+        servers=said.get("servers", 1),
+        policy=policies[name],
+        replicas=said.get("replicas", 1),
+        snapshot_to=said.get("snapshot_to"),
     )
 
 
@@ -90,51 +90,37 @@ def backups(text: str, workers: int) -> Any:
 
 
 class Heard:
-    """An engine that ends its run in peace: an interrupt that was heard does not come again."""
+    """An engine whose run ends in peace: an interrupt that was heard does not come again.
 
-    def __init__(self, engine: Any) -> None:
-        self.engine = engine
+    What happens is told to `tell`, event by event.
+    """
+
+    def __init__(self, engine: Any, tell: Callable[[Event], None]) -> None:
+        self.engine, self.tell = engine, tell
         self.policy, self.workers = engine.policy, engine.workers
 
     def start(self, *args: Any, **how: Any) -> Any:
-        run = self.engine.start(*args, **how)
+        run, told = self.engine.start(*args, **how), 0
         wait = run.wait
 
         def heard(timeout: float | None = None) -> Any:
+            nonlocal told
             try:
                 return wait(timeout)
             except KeyboardInterrupt:
                 no_more_interrupts()
                 raise
+            finally:
+                for event in run.known[told:]:
+                    self.tell(event)
+                told = len(run.known)
 
         run.wait = heard
         return run
 
 
-def _fit(asked: Training, store: str, loss: str, engine: Heard, limit: int | None) -> Model:
-    n = open_store(store).meta["shape"][0]
-    watch = Epochs(n, asked.epochs or EPOCHS, None)
-    with Live(watch.told):
-        return fit_store(
-            store,
-            max_memory=limit,
-            loss=loss,
-            C=asked.C,
-            alpha=asked.alpha,
-            solver="minibatch",
-            epochs=asked.epochs,
-            tol=asked.tol,
-            batch_size=asked.batch_size,
-            class_weight=asked.class_weight,
-            fit_intercept=asked.intercept,
-            n_jobs=asked.n_jobs,
-            seed=asked.seed,
-            progress=watch.row,
-            engine=engine,
-        )
-
-
 def _show(report: dict[str, Any], asked: Training) -> None:
     show(report, asked.model, None)
-    told = "  ".join(f"{name} {value}" for name, value in (asked.cluster or {}).items())
+    said = {name: value for name, value in (asked.cluster or {}).items() if name != "dashboard"}
+    told = "  ".join(f"{name} {value}" for name, value in said.items())
     print(f"cluster        {told}  {report['commits']:,} commits")

@@ -133,6 +133,7 @@ def train(
     replicas: clusters.Replicas = None,
     address: clusters.Address = None,
     snapshot_to: clusters.SnapshotTo = None,
+    dashboard: clusters.Dashboard = None,
 ) -> Work:
     """Train a linear classifier and save it. More than two classes: one against all, or jointly."""
     said = dict(locals())  # every option goes on under its own name

@@ -16,13 +16,14 @@ from widemargin.cli import DONE, SHORT_OF_TOLERANCE
 from widemargin.cli.clock import since_start
 from widemargin.cli.demo import check_plot
 from widemargin.cli.loading import Loading, load
-from widemargin.cli.outcome import facts, model_of
+from widemargin.cli.outcome import facts
 from widemargin.cli.output import Progress, put_json
 from widemargin.cli.proba import sigmoids
 from widemargin.cli.train import check_model, samples_of
 from widemargin.data.rows import Array
 from widemargin.data.samples import Samples
 from widemargin.errors import choose
+from widemargin.fitted_model import model_of
 from widemargin.losses import LOSSES
 from widemargin.model_file import save
 from widemargin.objective import Objective

@@ -26,6 +26,8 @@ from widemargin.nets.samples import Source, source_of
 from widemargin.nets.segments import PartitionJudge, Segments
 from widemargin.ps import messages as m
 from widemargin.run.cluster.engine import Cluster
+from widemargin.watching.beside import page_beside
+from widemargin.watching.state import Facts
 
 PathLike = str | os.PathLike[str]
 Callback = Callable[[m.Event], Any]
@@ -44,6 +46,7 @@ class Trainer:
     matrix products so, parameters staying float32. `threads` is what torch uses in each worker.
     `partitions` (a number, or `Partitions`) cuts the net among so many processes together.
     Batch norms are given statistics from `statistics_blocks` blocks before each evaluation.
+    `dashboard` is the port of a live page of the run, for this machine; None: there is none.
 
     >>> import torch
     >>> from widemargin.nets import Trainer, optimizers
@@ -72,6 +75,7 @@ class Trainer:
         threads: int = 1,
         statistics_blocks: int = 32,
         progress: bool | None = None,
+        dashboard: int | None = None,
         partitions: int | Literal["auto"] | Partitions | None = None,
     ) -> None:
         if microbatch is not None and microbatch < 1:
@@ -80,7 +84,8 @@ class Trainer:
         self.cluster, self.checkpoint = cluster, checkpoint
         self.seed, self.device, self.precision = seed, device, precision
         self.microbatch, self.threads = microbatch, threads
-        self.statistics_blocks, self.progress = statistics_blocks, progress
+        self.statistics_blocks = statistics_blocks
+        self.progress, self.dashboard = progress, dashboard
         self.partitions = None if partitions is None else partitions_of(partitions)
         self._module: torch.nn.Module | Segments | None = None
 
@@ -124,8 +129,12 @@ class Trainer:
             engine = engine_of(self.cluster, self.checkpoint, self.device, resume)
             run = engine.start(job, epochs, self.seed)
             tally = Tally(job.n_blocks, job.batch_size)
-            with Progress(tally, epochs, self.progress) as progress:
-                vector = train(run, judge, history, [progress.on, *callbacks], patience)
+            facts = Facts("", repr(self.cluster), epochs, job.n_blocks, job.source.n)
+            with (
+                Progress(tally, epochs, self.progress) as progress,
+                page_beside(self.dashboard, facts) as tell,
+            ):
+                vector = train(run, judge, history, [progress.on, tell, *callbacks], patience)
         if patience is not None or vector is None:
             vector = history.best_vector()
         self._module = judge.module_at(vector)

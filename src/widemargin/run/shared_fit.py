@@ -14,7 +14,7 @@ from widemargin.losses import Loss
 from widemargin.penalties import NoPenalty
 from widemargin.ps.job import Job
 from widemargin.ps.messages import Event
-from widemargin.ps.policy import Sync
+from widemargin.ps.policy import Policy, Sync
 from widemargin.run.evaluation import Evaluation
 from widemargin.run.fit import Fitted, Progress, Row, history_row
 from widemargin.run.shared_eta0 import shared_eta0
@@ -65,6 +65,12 @@ class Run(Protocol):
 
 class Engine(Protocol):
     """Where a job is run: a `Cluster`, or `Serial`, in this process."""
+
+    @property
+    def policy(self) -> Policy: ...
+
+    @property
+    def workers(self) -> int: ...
 
     def start(self, job: Job, epochs: int, *, seed: int = 0, shuffle: bool = True) -> Any: ...
 
@@ -133,12 +139,12 @@ def touches_few(job: LinearJob) -> bool:
     return keys is not None and len(keys) <= MANY * job.n_features
 
 
-def averaging(job: LinearJob, epochs: int, engine: Any) -> LinearJob:
+def averaging(job: LinearJob, epochs: int, engine: Engine) -> LinearJob:
     """The job with a decayed average over about the last tenth of its commits.
 
     Under `Sync` as many gradients make a commit as the engine has workers.
     """
-    synchronous = isinstance(getattr(engine, "policy", None), Sync)
+    synchronous = isinstance(engine.policy, Sync)
     commits = max(1, epochs * job.n_blocks // (engine.workers if synchronous else 1))
     return job._replace(decay=max(0.0, 1.0 - 1.0 / max(1.0, RECENT * commits)))
 

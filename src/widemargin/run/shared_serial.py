@@ -17,6 +17,7 @@ from widemargin.ps.job import Job, Range
 from widemargin.ps.ledger import block_order
 from widemargin.ps.messages import Block, Event
 from widemargin.ps.parameters import Parameters
+from widemargin.ps.policy import Sync
 
 
 class Made(NamedTuple):
@@ -30,6 +31,8 @@ class Made(NamedTuple):
 
 class Serial:
     """One process, no messages; an engine as `Cluster` is one."""
+
+    policy, workers = Sync(), 1
 
     def run(self, job: Job, epochs: int, *, seed: int = 0, shuffle: bool = True) -> Made:
         with self.start(job, epochs, seed=seed, shuffle=shuffle) as run:

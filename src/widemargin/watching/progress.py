@@ -98,8 +98,8 @@ def share(done: int, n_blocks: int | None, epochs: int | None) -> tuple[float | 
 
 
 def loss_told(what: dict[str, Any]) -> float | None:
-    """A finite loss among what an event tells."""
-    loss = what.get("loss")
+    """A finite loss among what an event tells, or among the `values` of an evaluation."""
+    loss = what.get("loss", what.get("values", {}).get("loss"))
     if not isinstance(loss, int | float) or not math.isfinite(loss):
         return None
     return float(loss)

@@ -2,10 +2,9 @@
 
 Fed event by event, in the order in which they were told. The clocks of machines may differ, so
 times may go back a little. Of a long run it keeps a bounded amount.
-
 The coordinator tells most of it (see ps/). A "commit" may also tell `without`, the workers whose
-gradients it did without, and `loss`; a "loss" event tells one at any time; "full" that a member
-has all commits again. "began" may tell the `Facts` of the run.
+gradients it did without, and `loss`; a "loss" event tells one at any time, "evaluated" that of an
+epoch's end; "full" that a member has all commits again. "began" may tell the `Facts` of the run.
 """
 
 from __future__ import annotations
@@ -290,6 +289,7 @@ HANDLERS: dict[str, Callable[[Timeline, float, dict[str, Any]], None]] = {
     "lost": Timeline.lost,
     "commit": Timeline.commit,
     "loss": Timeline.judged,
+    "evaluated": Timeline.judged,
     "epoch": Timeline.epoch_ends,
     "void": Timeline.voided,
     "error": Timeline.error,

@@ -1,11 +1,12 @@
 """One Ray of three nodes for all tests here; without ray they skip, and fail in CI."""
 
-import importlib.util
 import os
 import secrets
 from pathlib import Path
 
 import pytest
+
+from shared import needs
 
 HERE = str(Path(__file__).parent)
 
@@ -24,11 +25,7 @@ def prepare():
 
 @pytest.fixture(scope="session")
 def ray_installed():
-    if importlib.util.find_spec("ray") is None:
-        reason = "ray is not installed (pip install widemargin[cluster])"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs("ray")
     prepare()
 
 
