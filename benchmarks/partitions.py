@@ -154,11 +154,11 @@ def transport(options: argparse.Namespace) -> None:
     try:
         kind = ray.remote(num_cpus=0)(Echo)
         first, second = kind.remote(), kind.remote()
-        with InputNode() as given:
-            one = first.echo.bind(given)
-            two = second.echo.bind(first.echo.bind(given))
         hops = {}
-        for name, graph in (("one", one), ("two", two)):
+        for name, actors in (("one", [first]), ("two", [first, second])):
+            with InputNode() as graph:
+                for actor in actors:
+                    graph = actor.echo.bind(graph)
             compiled = graph.experimental_compile()
             for size in SIZES:
                 x, times = torch.zeros(size // 4), []
