@@ -40,6 +40,9 @@ def simulate(
         Optional[int],  # noqa: UP045
         typer.Option(min=0, metavar="N", show_default="5 to 15", help="Faults of a run; 0: none."),
     ] = None,
+    compression: Annotated[
+        str, typer.Option(metavar="NAME", help="Of gradients: none, bf16, int8 or topk.")
+    ] = "none",
     schedules: Annotated[int, typer.Option(min=1, metavar="N", help="Runs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the first run; each has the next.")] = 0,
     replay: Annotated[
@@ -71,7 +74,8 @@ def simulate(
         asked = work.Asked(schedules, seed, replay, plot, n_jobs, json)
         if stragglers:
             return int(work.stragglers(asked))
-        plan = work.plan(workers, servers, policy, replicas, backup, staleness, faults)
+        options = (workers, servers, policy, replicas, backup, staleness, faults, compression)
+        plan = work.plan(*options)
         return int(work.simulate(plan, asked))
 
     return begin

@@ -16,7 +16,9 @@ import numpy as np
 from widemargin.data.rows import Array
 from widemargin.errors import SnapshotError, TrainingError
 from widemargin.ps import messages as m
-from widemargin.ps.job import Job, Range, Task, ranges
+from widemargin.ps.compression import Codec, codec_of, decode
+from widemargin.ps.feedback import packer_of
+from widemargin.ps.job import Job, Range, Task, ranges, split_update
 from widemargin.ps.keys import manifest_key, part_key, snapshot_key, stamp_of
 from widemargin.ps.ledger import Ledger
 from widemargin.ps.parameters import Parameters, Rule
@@ -109,6 +111,7 @@ class Serial(NamedTuple):
     records: Records | None = None
     snapshot_every: int = 0
     groups: int = 1  # key ranges, as a cluster would keep them
+    compression: Codec | str | None = None  # of gradients: what it does to them, without a wire
 
     def start(self, job: Job, epochs: int, seed: int) -> SerialRun:
         records = Memory() if self.records is None else self.records
@@ -137,6 +140,8 @@ class SerialRun:
             for part, start in zip(parts, starts[:-1], strict=True)
         ]
         self.cuts = [Range(int(a), int(b)) for a, b in zip(starts, starts[1:], strict=False)]
+        self.packer = packer_of(codec_of(engine.compression), self.cuts, seed)
+        self.last: m.LeaseId | None = None  # the newest that was committed
         self.records.on(m.Save(self.term, "term", self.term, ""))
         self.task: Task | None = None
 
@@ -169,7 +174,7 @@ class SerialRun:
         assert block is not None
         if ledger.free:
             self.task.prefetch(m.Block(block.epoch, ledger.free[0]))
-        self._apply(block)
+        self._apply(lease, block)
         self.version += 1
         stamp = (self.term, self.version)
         ledger.commit([block])
@@ -181,7 +186,7 @@ class SerialRun:
         if ended or (self.every and self.version % self.every == 0):
             yield self._snapshot(stamp)
 
-    def _apply(self, block: m.Block) -> None:
+    def _apply(self, lease: m.LeaseId, block: m.Block) -> None:
         assert self.task is not None
         values = [shard.read() for shard in self.shards]
         for part in values:
@@ -193,8 +198,11 @@ class SerialRun:
                 f"the gradient of block {block.number} of epoch {block.epoch} failed: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        for shard, (start, stop) in zip(self.shards, self.cuts, strict=True):
-            piece = update._replace(values=update.values[start:stop])
+        pieces: tuple[Any, ...] = split_update(update, self.cuts)
+        if self.packer is not None:
+            pieces = self.packer.pack(lease, self.last, block, pieces)
+        self.last = lease
+        for shard, piece in zip(self.shards, map(decode, pieces), strict=True):
             shard.check(piece)
             shard.apply([piece])
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from widemargin.data.rows import Array
 from widemargin.nets.engines import parts_of, vector_of
 from widemargin.ps import messages as m
+from widemargin.ps.compression import Codec, codec_of
 from widemargin.ps.job import Job, Range, Task
 from widemargin.ps.parameters import Rule
 from widemargin.ps.policy import Policy, Sync
@@ -31,6 +32,7 @@ class Virtual(NamedTuple):
     replicas: int = 1
     policy: Policy = Sync(0)
     pace: Pace = UNEVEN
+    compression: Codec | str | None = None
 
     def start(self, job: Job, epochs: int, seed: int) -> VirtualRun:
         return VirtualRun(self, job, epochs, seed)
@@ -74,7 +76,10 @@ class VirtualRun:
             tuple(f"shard-{g}.{r}" for r in range(engine.replicas)) for g in range(engine.servers)
         )
         shuffle = getattr(job, "shuffle", True)
-        settings = Settings(job.n_blocks, epochs, engine.policy, groups, seed, shuffle)
+        codec = codec_of(engine.compression)
+        settings = Settings(
+            job.n_blocks, epochs, engine.policy, groups, seed, shuffle, compression=codec
+        )
         self.job, self.groups, self.key, self.told = job, engine.servers, "", 0
         self.task: Task | None = job.open()
         names = tuple(f"worker-{i}" for i in range(engine.workers))

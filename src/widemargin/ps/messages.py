@@ -89,6 +89,7 @@ class Lease(NamedTuple):
     sources: View  # for each group, the members to pull from
     view: View  # and those to push to
     ahead: Block | None
+    last: LeaseId | None = None  # of this term, the worker's newest that was committed
 
 
 class Release(NamedTuple):
@@ -328,6 +329,7 @@ class Compute(NamedTuple):
     version: int
     values: tuple[Any, ...]
     keys: tuple[Any, ...]
+    last: LeaseId | None = None  # see `Lease`
 
 
 class Computed(NamedTuple):

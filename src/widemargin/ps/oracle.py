@@ -20,14 +20,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from widemargin.data.rows import Array
 from widemargin.ps import messages as m
 from widemargin.ps.job import Range
-from widemargin.ps.oracle_replay import Replay, equal, read_at
+from widemargin.ps.oracle_replay import Replay, equal, learned, read_at
 from widemargin.ps.policy import Async, RoundRobin, Sync
 from widemargin.ps.settings import Settings
-from widemargin.ps.simulate import Computation, Simulation
-from widemargin.ps.simulate_job import Problem, loss
+from widemargin.ps.simulate import Simulation
+from widemargin.ps.simulate_job import Problem
+from widemargin.ps.simulate_process import Computation
 from widemargin.ps.simulate_storage import Kept
 
 
@@ -54,6 +54,7 @@ class Record(NamedTuple):
     longest: float  # seconds of a gradient
     quiet: float  # when all faults had ended
     until: float  # when the run had to be at its end
+    unkept: list[str]  # orders that a role followed although it had said that it would not
 
 
 def record(sim: Simulation, quiet: float, until: float) -> Record:
@@ -80,11 +81,14 @@ def record(sim: Simulation, quiet: float, until: float) -> Record:
         longest,
         quiet,
         until,
+        sim.word.broken,
     )
 
 
 def violations(seen: Record) -> list[str]:
     """What was promised and not kept; nothing: all is well."""
+    if seen.unkept:
+        return seen.unkept
     last = seen.events[-1] if seen.events else None
     if last is None or last.kind != "done":
         how = f"failed: {last.what['reason']}" if last and last.kind == "failed" else "did not end"
@@ -265,7 +269,8 @@ def leased_again(seen: Record, path: Sequence[Commit]) -> list[str]:
 
 def kept_at_shards(seen: Record) -> list[str]:
     """Promise 3: only where shards were hit, or their links, may a run go back to a snapshot."""
-    hit = [time for time, kind, name, _ in seen.told if "shard" in name or kind == "partition"]
+    links = ("partition", "hold")
+    hit = [time for time, kind, name, _ in seen.told if "shard" in name or kind in links]
     early = [time for time in returns(seen.events) if time < min(hit, default=np.inf)]
     return [f"went back to a snapshot at {time:.3f}, no shard being hit" for time in early]
 
@@ -286,13 +291,3 @@ def returns(events: Sequence[m.Event]) -> list[float]:
 def lease_bound(seen: Record) -> float:
     """Seconds: a silence is a death, others finish what they do, and messages are sent again."""
     return seen.settings.deadline_s + 2.0 * seen.longest + 10.0 * seen.settings.retry_s
-
-
-def learned(problem: Problem, replay: Replay) -> list[str]:
-    """The loss is lower than at the beginning."""
-    first, last = (loss(problem, whole(replay, i)) for i in (0, -1))
-    return [] if last < first else [f"the loss went from {first:.4g} to {last:.4g}"]
-
-
-def whole(replay: Replay, i: int) -> Array:
-    return np.concatenate(replay.reads[i])

@@ -9,10 +9,11 @@ import numpy as np
 
 from widemargin.data.rows import Array
 from widemargin.ps import messages as m
+from widemargin.ps.compression import decode
 from widemargin.ps.job import Range
 from widemargin.ps.parameters import Parameters
-from widemargin.ps.simulate import Computation
-from widemargin.ps.simulate_job import Problem
+from widemargin.ps.simulate_job import Problem, loss
+from widemargin.ps.simulate_process import Computation
 
 
 class Replay:
@@ -39,7 +40,7 @@ class Replay:
         if not all(one.updates for several in made for one in several):
             return False
         for g, store in enumerate(self.stores):
-            store.apply([several[0].updates[g] for several in made])
+            store.apply([decode(several[0].updates[g]) for several in made])
         self.keep(stamp)
         return True
 
@@ -66,3 +67,9 @@ def equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
     return one.keys() == other.keys() and all(
         one[name].tobytes() == other[name].tobytes() for name in one
     )
+
+
+def learned(problem: Problem, replay: Replay) -> list[str]:
+    """The loss is lower than at the beginning."""
+    first, last = (loss(problem, np.concatenate(replay.reads[i])) for i in (0, -1))
+    return [] if last < first else [f"the loss went from {first:.4g} to {last:.4g}"]

@@ -110,7 +110,7 @@ class Worker:
         self.phase, self.busy = COMPUTING, lease.lease
         values = tuple(part.values for part in parts)
         self.params = {}
-        compute = m.Compute(lease.lease, lease.block, self.version, values, self.keys)
+        compute = m.Compute(lease.lease, lease.block, self.version, values, self.keys, lease.last)
         first = [] if lease.ahead is None else [m.Send(m.LOCAL, m.Prefetch(lease.ahead))]
         return [*first, m.Send(m.LOCAL, compute)]  # what is read ahead is read meanwhile
 

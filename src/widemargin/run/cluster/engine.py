@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from widemargin.errors import ClusterError
+from widemargin.ps.compression import Codec, codec_of
 from widemargin.ps.job import Job, Range, ranges
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
@@ -38,6 +39,8 @@ class Cluster:
     max_workers     up to so many are added when nodes come; None: none are
     device          None or "cpu"; "cuda": each worker asks Ray for a GPU
     cpus, resources what else each worker asks Ray for, where `address` is given
+    compression     None, "bf16", "int8", "topk", or BFloat16(…), Int8(…), TopK(…): how workers send
+                    their gradients
     linger_s        how long after its end a run that nobody asks about stays
 
     See docs/parameter-server.md for what is promised.
@@ -58,6 +61,7 @@ class Cluster:
     cpus: float = 1.0
     resources: dict[str, float] = field(default_factory=dict)
     attempts: int = 3
+    compression: Codec | str | None = None
     linger_s: float = 600.0
 
     def __post_init__(self) -> None:
@@ -67,6 +71,7 @@ class Cluster:
         for name in ("deadline_s", "give_up_s"):
             refuse_seconds(name, getattr(self, name))
         refuse_policy(self.policy)
+        codec_of(self.compression)
         if self.deadline_s < 0.5:
             raise ValueError(
                 f"deadline_s must be at least 0.5, got {self.deadline_s!r}: who is merely slow "
@@ -121,10 +126,12 @@ class Cluster:
             sparse=job.sparse,
             snapshot_every=self.snapshot_every,
             deadline_s=self.deadline_s,
+            quiet_s=self.deadline_s / 6,
             retry_s=self.deadline_s / 6,
             tick_s=self.deadline_s / 24,
             give_up_s=self.give_up_s,
             attempts=self.attempts,
+            compression=codec_of(self.compression),
         )
 
     def begin(
