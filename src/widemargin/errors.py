@@ -7,6 +7,7 @@ WidemarginError
 ├── ClusterError      a run on a cluster that cannot begin or cannot go on: party, step, deadline
 ├── Diverged          the weights left the finite numbers (also an ArithmeticError, and a
 │                     ValueError, which is what scikit-learn raises then)
+├── PartitionLost     a process of a partitioned net is gone or hangs (also a RuntimeError)
 └── TrainingError     a training run that ended without a model (also a RuntimeError)
 """
 
@@ -40,6 +41,10 @@ class ClusterError(WidemarginError, RuntimeError):
 
 class Diverged(WidemarginError, ArithmeticError, ValueError):
     """The weights left the finite numbers; the message names epoch and last finite value."""
+
+
+class PartitionLost(WidemarginError, RuntimeError):
+    """A process of a partitioned net is gone or hangs: which one noticed, what it waited for."""
 
 
 class TrainingError(WidemarginError, RuntimeError):

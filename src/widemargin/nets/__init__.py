@@ -7,6 +7,10 @@
     samples      a dataset as blocks of one permutation an epoch
     forward      batches through a module: outputs, loss, precision
     engines      where it runs: in this process, in virtual time, on a cluster
+    partitions   Partitions: a net cut among processes; partitioned, the job and its tasks
+    layers       a net drawn without memory, filled layer by layer; balance, pieces, slicing
+    pipeline     micro-batches through partitions; sliced: wide layers; links, gang: processes
+    segments     a cut net evaluated without ever being whole
     evaluation   loss and metrics of a model; batch-norm statistics
     progress     a line on the terminal; tensorboard, mlflow: logs through their own writers
 
@@ -19,6 +23,7 @@ from typing import Any as _Any
 
 _HOMES = {
     "NetJob": "widemargin.nets.job",
+    "Partitions": "widemargin.nets.partitions",
     "Serial": "widemargin.nets.engines",
     "Trainer": "widemargin.nets.trainer",
     "Virtual": "widemargin.nets.virtual",

@@ -7,7 +7,8 @@ does: the mean over the batches of `blocks` blocks, none forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -44,20 +45,31 @@ def evaluated(
 ) -> dict[str, float]:
     """Means over all samples: "loss" and the metrics."""
     device = _device_of(module)
-    totals, n = dict.fromkeys(["loss", *metrics], 0.0), 0
-    module.eval()
-    with torch.no_grad():
+
+    def found() -> Iterator[tuple[Any, Any, int]]:
         for number in range(source.n_blocks):
             batch = read(source, samples_of(source, np.arange(source.n), number))
             inputs, targets = pair(moved(batch, device))
-            with autocast(device, precision):
-                outputs = outputs_of(module, inputs)
-                values = {"loss": loss_of(loss, outputs, targets)}
-            values |= {name: metric(outputs, targets) for name, metric in metrics.items()}
-            size = size_of(batch)
-            n += size
-            for name, value in values.items():
-                totals[name] += float(value) * size
+            yield outputs_of(module, inputs), targets, size_of(batch)
+
+    module.eval()
+    with torch.no_grad(), autocast(device, precision):
+        return means(found(), loss, metrics)
+
+
+def means(
+    found: Iterable[tuple[Any, Any, int]],
+    loss: Callable[[Any, Any], Any],
+    metrics: Mapping[str, Metric],
+) -> dict[str, float]:
+    """Means over all samples, batch by batch: of (outputs, targets, their number)."""
+    totals, n = dict.fromkeys(["loss", *metrics], 0.0), 0
+    for outputs, targets, size in found:
+        values = {"loss": loss_of(loss, outputs, targets)}
+        values |= {name: metric(outputs, targets) for name, metric in metrics.items()}
+        n += size
+        for name, value in values.items():
+            totals[name] += float(value) * size
     return {name: total / n for name, total in totals.items()}
 
 
@@ -73,19 +85,25 @@ def settle_statistics(module: torch.nn.Module, source: Source, seed: int, blocks
     layers = batch_norms(module)
     if not layers:
         return
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # the plain mean over all batches
     device, order = _device_of(module), order_of(source, seed, 0)
     module.train()
-    with torch.no_grad():
+    with torch.no_grad(), anew(layers):
         for number in range(min(blocks, source.n_blocks)):
             inputs, _ = pair(moved(read(source, samples_of(source, order, number)), device))
             outputs_of(module, inputs)
+    module.eval()
+
+
+@contextmanager
+def anew(layers: Sequence[Any]) -> Iterator[None]:
+    """The running statistics of these batch norms begin again, as plain means over batches."""
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+    yield
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
-    module.eval()
 
 
 def _device_of(module: torch.nn.Module) -> torch.device:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -16,11 +16,12 @@ from widemargin.nets.evaluation import Metric, evaluated, settle_statistics
 from widemargin.nets.flat import Flat
 from widemargin.nets.history import Epoch, History
 from widemargin.nets.job import NetJob, built
+from widemargin.nets.partitioned import PartitionedNet
 from widemargin.nets.samples import Source
 from widemargin.ps import messages as m
 
 
-def facts_of(job: NetJob) -> dict[str, Any]:
+def facts_of(job: NetJob | PartitionedNet) -> dict[str, Any]:
     """What must be the same when a run is gone on with."""
     return {
         "parameters": job.n_keys,
@@ -29,6 +30,12 @@ def facts_of(job: NetJob) -> dict[str, Any]:
         "seed": job.seed,
         "rule": repr(job.rule),
     }
+
+
+class Judging(Protocol):
+    """Gives the row of an epoch from the parameters at its end."""
+
+    def row(self, epoch: int, version: int, vector: Array) -> Epoch: ...
 
 
 class Judge:
@@ -49,12 +56,7 @@ class Judge:
 
     def module_at(self, vector: Array | None) -> torch.nn.Module:
         """The module at these parameters, its batch norms settled, in eval mode."""
-        if vector is None:
-            raise TrainingError(
-                "training was stopped before its first epoch ended. There is no model; go on, or "
-                "stop later."
-            )
-        self.flat.write([vector.reshape(-1, 1)])
+        self.flat.write([there(vector).reshape(-1, 1)])
         settle_statistics(self.flat.module, self.job.source, self.job.seed, self.blocks)
         return self.flat.module.eval()
 
@@ -67,13 +69,23 @@ class Judge:
         return Epoch(epoch, version, time.monotonic() - self.began, values)
 
 
+def there(vector: Array | None) -> Array:
+    """The parameters, if there are any."""
+    if vector is None:
+        raise TrainingError(
+            "training was stopped before its first epoch ended. There is no model; go on, or "
+            "stop later."
+        )
+    return vector
+
+
 def _has_cuda() -> bool:
     return bool(torch.cuda.is_available())
 
 
 def train(
     run: Run,
-    judge: Judge,
+    judge: Judging,
     history: History,
     callbacks: Sequence[Callable[[m.Event], Any]],
     patience: int | None,
@@ -109,7 +121,7 @@ def _told(event: m.Event, callbacks: Sequence[Callable[[m.Event], Any]]) -> bool
     return any([callback(event) is True for callback in callbacks])
 
 
-def _judged(event: m.Event, run: Run, judge: Judge, history: History) -> list[m.Event]:
+def _judged(event: m.Event, run: Run, judge: Judging, history: History) -> list[m.Event]:
     """A row for the epoch that ended with this snapshot, unless later ones have replaced it."""
     version = event.what["version"]
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -15,10 +16,14 @@ from widemargin.nets.fitting import Judge, facts_of, train
 from widemargin.nets.forward import refuse_device
 from widemargin.nets.history import Epoch, History
 from widemargin.nets.job import Build, Loss, NetJob, built
+from widemargin.nets.layers import drawn, fill
 from widemargin.nets.optimizers import rule_of
+from widemargin.nets.partitioned import PartitionedNet
+from widemargin.nets.partitions import Partitions, keep, kept, partitions_of, planned
 from widemargin.nets.placing import engine_of
 from widemargin.nets.progress import Progress, Tally
 from widemargin.nets.samples import Source, source_of
+from widemargin.nets.segments import PartitionJudge, Segments
 from widemargin.ps import messages as m
 from widemargin.run.cluster.engine import Cluster
 from widemargin.watching.beside import page_beside
@@ -39,6 +44,7 @@ class Trainer:
     `average` keeps θ̄ ← α θ̄ + (1 − α) θ, which then is what is evaluated and returned. A block of
     `batch_size` samples may be computed in runs of `microbatch`. `precision="bfloat16"` computes
     matrix products so, parameters staying float32. `threads` is what torch uses in each worker.
+    `partitions` (a number, or `Partitions`) cuts the net among so many processes together.
     Batch norms are given statistics from `statistics_blocks` blocks before each evaluation.
     `dashboard` is the port of a live page of the run, for this machine; None: there is none.
 
@@ -70,6 +76,7 @@ class Trainer:
         statistics_blocks: int = 32,
         progress: bool | None = None,
         dashboard: int | None = None,
+        partitions: int | Literal["auto"] | Partitions | None = None,
     ) -> None:
         if microbatch is not None and microbatch < 1:
             raise ValueError(f"microbatch must be None or at least 1, got {microbatch!r}.")
@@ -79,7 +86,8 @@ class Trainer:
         self.microbatch, self.threads = microbatch, threads
         self.statistics_blocks = statistics_blocks
         self.progress, self.dashboard = progress, dashboard
-        self._module: torch.nn.Module | None = None
+        self.partitions = None if partitions is None else partitions_of(partitions)
+        self._module: torch.nn.Module | Segments | None = None
 
     def fit(
         self,
@@ -111,7 +119,9 @@ class Trainer:
                 f"patience={patience} needs eval_dataset: it counts epochs without a lower loss "
                 "there. Give one."
             )
-        judge = Judge(job, eval_source, metrics_of(metrics), self.statistics_blocks)
+        judged = (eval_source, metrics_of(metrics), self.statistics_blocks)
+        judge: Judge | PartitionJudge
+        judge = Judge(job, *judged) if isinstance(job, NetJob) else PartitionJudge(job, *judged)
         history = History(self.checkpoint, facts_of(job))
         self._module = None
         vector = None
@@ -131,10 +141,13 @@ class Trainer:
         return history.rows
 
     def model(self) -> torch.nn.Module:
-        """The trained module, in eval mode."""
+        """The trained module, in eval mode; all of it, also where it was trained in partitions."""
         if self._module is None:
             raise ValueError("there is no model yet. Call fit, or load a saved one.")
-        return self._module.eval()
+        if isinstance(self._module, Segments):
+            self._module = self._module.whole()
+        module: torch.nn.Module = self._module
+        return module.eval()
 
     def evaluate(
         self,
@@ -144,6 +157,8 @@ class Trainer:
     ) -> dict[str, float]:
         """Mean loss and metrics of the model over a dataset."""
         source = source_of(dataset, batch_size or 256)
+        if isinstance(self._module, Segments):
+            return self._module.evaluated(source, metrics_of(metrics))
         return evaluated(self.model(), source, self.loss, metrics_of(metrics), self.precision)
 
     def save(self, path: PathLike) -> None:
@@ -161,7 +176,7 @@ class Trainer:
         """The module of `build` with a saved state, which `model` and `evaluate` then use."""
         from safetensors.torch import load_file
 
-        module = built(self.build, self.seed).to(self.device)
+        module = self._new().to(self.device)
         state = load_file(os.fspath(path))
         here = module.state_dict()
         lacks = sorted(here.keys() - state.keys() - set(_tied(here)))
@@ -176,20 +191,31 @@ class Trainer:
         self._module = module
         return self.model()
 
-    def _job(self, source: Source) -> NetJob:
+    def _new(self) -> torch.nn.Module:
+        """The module before training."""
+        if self.partitions is None:
+            return built(self.build, self.seed)
+        net = drawn(self.build, self.partitions.split)
+        fill(net, range(len(net.layers)), self.seed, self.partitions.init)
+        return net.whole
+
+    def _job(self, source: Source) -> NetJob | PartitionedNet:
         if self.cluster is None:
             refuse_device(self.device, self.precision)
-        return NetJob.create(
-            self.build,
-            self.loss,
-            source,
-            self.rule,
-            seed=self.seed,
-            device=self.device,
-            microbatch=self.microbatch,
-            precision=self.precision,
-            threads=self.threads,
-        )
+        what = (self.build, self.loss, source, self.rule)
+        options: dict[str, Any] = {
+            "seed": self.seed,
+            "device": self.device,
+            "microbatch": self.microbatch,
+            "precision": self.precision,
+            "threads": self.threads,
+        }
+        if self.partitions is None:
+            return NetJob.create(*what, **options)
+        folder = None if self.checkpoint is None else Path(self.checkpoint)
+        job = planned(kept(self.partitions, folder), *what, **options)
+        keep(job, folder)
+        return job
 
 
 def _tied(state: Mapping[str, torch.Tensor]) -> list[str]:

@@ -72,6 +72,40 @@ class Job(Protocol):
         ...
 
 
+class PartitionedJob(Job, Protocol):
+    """A job whose work is done by `partitions` processes together, each on keys of its own."""
+
+    @property
+    def partitions(self) -> int:
+        """K, at least 1."""
+        ...
+
+    def ranges(self, groups: int) -> tuple[Range, ...]:
+        """The keys in contiguous ranges, one a server group: `groups` of them, or as many as it
+        takes for each to lie within one partition's keys."""
+        ...
+
+    def owner(self, parts: Sequence[Range]) -> tuple[int, ...]:
+        """The partition, 0 … K − 1, that pushes the gradient of each of these ranges."""
+        ...
+
+    def reads(self, parts: Sequence[Range]) -> tuple[tuple[int, ...], ...]:
+        """For each partition the ranges whose parameters it pulls, in their order: its own, and
+        those that all partitions share."""
+        ...
+
+    def open_partition(self, k: int, rendezvous: str, deadline_s: float) -> Task:
+        """Called in K processes at once; returns when all are there, TimeoutError otherwise.
+
+        `rendezvous` is "host:port" of a store that k = 0 opens. `compute` is called in all K for
+        the same block, with the parameters of the ranges that `reads` tells for k, and `keys` None;
+        its update is the gradient of the keys that `owner` gives to k, as one run. Where a process
+        is gone or hangs the others raise `PartitionLost` within `deadline_s`, and the task is of no
+        more use. Any other error is raised in all of them, and leaves the task usable.
+        """
+        ...
+
+
 def ranges(n_keys: int, groups: int) -> tuple[Range, ...]:
     """The keys in as many contiguous ranges as there are groups, equal to within one."""
     cuts = [n_keys * g // groups for g in range(groups + 1)]
