@@ -46,6 +46,16 @@ def plan(
     return Plan(workers, servers, policy, replicas, b, staleness, faults, compression)
 
 
+def together(plan: Plan, partitions: int) -> Plan:
+    """Workers of so many processes."""
+    if partitions > 1 and plan.compression != "none":
+        raise ValueError(
+            f"--compression {plan.compression} and --partitions {partitions} do not go together: "
+            "error feedback is kept by workers of one process. Leave one out."
+        )
+    return plan._replace(partitions=partitions)
+
+
 def backups(text: str | None, workers: int) -> int | Literal["auto"] | None:
     if text is None or text == "auto":
         return text  # type: ignore[return-value]  # it is "auto"
@@ -125,7 +135,8 @@ def show(plan: Plan, total: Summary, seconds: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    roles = ("worker", "shard", "coordinator", "storage")
+    several = ("partition",) if plan.partitions > 1 else ()
+    roles = ("worker", *several, "shard", "coordinator", "storage")
     table = Table(box=None, pad_edge=False)
     table.add_column("fault")
     for role in (*roles, "all"):

@@ -40,6 +40,9 @@ def simulate(
         Optional[int],  # noqa: UP045
         typer.Option(min=0, metavar="N", show_default="5 to 15", help="Faults of a run; 0: none."),
     ] = None,
+    partitions: Annotated[
+        int, typer.Option(min=1, metavar="K", help="Processes that are a worker together.")
+    ] = 1,
     compression: Annotated[
         str, typer.Option(metavar="NAME", help="Of gradients: none, bf16, int8 or topk.")
     ] = "none",
@@ -75,7 +78,7 @@ def simulate(
         if stragglers:
             return int(work.stragglers(asked))
         options = (workers, servers, policy, replicas, backup, staleness, faults, compression)
-        plan = work.plan(*options)
+        plan = work.together(work.plan(*options), partitions)
         return int(work.simulate(plan, asked))
 
     return begin

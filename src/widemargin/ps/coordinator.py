@@ -41,6 +41,7 @@ HANDLERS: dict[type[Any], Callable[[Books, Any, float], list[m.Send]]] = {
     m.Beat: hands.beat,
     m.Pushed: hands.pushed,
     m.Failed: hands.failed,
+    m.Left: hands.left,
     m.Held: hands.held,
     m.Alive: members.alive,
     m.Lost: members.lost,

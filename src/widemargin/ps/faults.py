@@ -51,9 +51,10 @@ def draw(
     deadline_s: float,
 ) -> list[Fault]:
     """So many faults before `horizon`, each kind at each role equally likely; or `at` one role."""
-    roles = {role: [name for name in names if role_of(name) == role] for role in ROLES}
+    targets = [*ROLES, *(["partition"] if any(map(partitioned, names)) else [])]
+    roles = {role: [name for name in names if role_of(name) == role] for role in targets}
     faults, leaving = [], roles["worker"][1:]
-    kinds = [(kind, role) for kind in ("crash", "pause", "partition", "hold") for role in ROLES]
+    kinds = [(kind, role) for kind in ("crash", "pause", "partition", "hold") for role in targets]
     kinds += [("partition", m.STORAGE), ("slow", m.STORAGE)]
     kinds += [("twin", m.COORDINATOR)] * 2
     kinds += [("join", "worker"), ("leave", "worker")]
@@ -72,6 +73,10 @@ def draw(
             links = draw_links(rng, name, names) if kind in ("partition", "hold") else ()
             faults.append(Fault(time, kind, name, duration, links))
     return sorted(faults)
+
+
+def partitioned(name: str) -> bool:
+    return role_of(name) == "partition"
 
 
 def draw_duration(rng: random.Random, deadline_s: float) -> float:

@@ -62,6 +62,15 @@ def dismiss(books: Books, worker: str, why: str, now: float) -> list[m.Send]:
     return sends
 
 
+def left(books: Books, left: m.Left, now: float) -> list[m.Send]:
+    """A worker of several processes is not whole: nothing it had counts."""
+    hand = books.roster.hands.get(left.worker)
+    if hand is None or hand.life > left.life:
+        return []
+    sends = dismiss(books, left.worker, left.why, now)
+    return [*sends, *commits.move(books, now)]
+
+
 def failed(books: Books, failed: m.Failed, now: float) -> list[m.Send]:
     """A gradient raised an error: the block is tried again, elsewhere if it can be, not forever."""
     held = books.ledger.leases.get(failed.lease)

@@ -305,6 +305,100 @@ class Event(NamedTuple):
     what: dict[str, Any]
 
 
+# the processes of one replica: its leader, "worker-3", and its partitions "worker-3/1", …
+
+
+class Left(NamedTuple):
+    """To the coordinator: lives of the worker up to `life` hold nothing any more."""
+
+    worker: str
+    life: int
+    why: str
+
+
+class Summons(NamedTuple):
+    """Leader to partition: I live. Once all are there, `lives` of them meet at `place`.
+
+    `gang` is the life of the leader: with any other partner of it the gang begins anew.
+    """
+
+    gang: int
+    lives: tuple[int, ...]
+    place: str
+
+
+class Standing(NamedTuple):
+    """Partition to leader: I live, and this is what I have; `gang` 0: I am in none.
+
+    `versions` are those of the groups pulled for `lease`; `made` is the newest lease whose gradient
+    was computed here, `error` what it raised; or, if nothing is `opened`, what opening raised.
+    """
+
+    partition: int
+    life: int
+    gang: int
+    opened: bool
+    lease: LeaseId | None
+    versions: tuple[tuple[int, int], ...]  # group, version
+    made: LeaseId | None
+    error: str
+
+
+class Proceed(NamedTuple):
+    """Leader to partition: all have what they need; compute. `keys` of its groups."""
+
+    gang: int
+    lease: LeaseId
+    block: Block
+    version: int
+    keys: tuple[Any, ...]
+
+
+class Deliver(NamedTuple):
+    """Leader to partition: push your part of the gradient of `lease` to these members."""
+
+    gang: int
+    lease: LeaseId
+    version: int
+    members: tuple[str, ...]
+
+
+class Meet(NamedTuple):
+    """To the own process: where can partners find us?"""
+
+
+class Place(NamedTuple):
+    """They can at `place`, "host:port"."""
+
+    place: str
+
+
+class Open(NamedTuple):
+    """To the own process: open this partition of the job, with its partners at `place`."""
+
+    gang: int
+    partition: int
+    place: str
+
+
+class Opened(NamedTuple):
+    """It is open; or the error that opening it raised."""
+
+    error: str
+
+
+class Severed(NamedTuple):
+    """A partner was lost in the middle of what all do together: this process is of no use."""
+
+    why: str
+
+
+class Quit(NamedTuple):
+    """To the own process: end, and be begun again."""
+
+    why: str
+
+
 # worker ↔ the process that carries it
 
 

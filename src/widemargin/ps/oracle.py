@@ -252,14 +252,15 @@ def leased_again(seen: Record, path: Sequence[Commit]) -> list[str]:
     Asked of deaths with no other fault near: others delay it, for as long as they last.
     """
     wrong, bound = [], lease_bound(seen)
+    faults = [told for told in seen.told if told[1] not in ("restart", "quit")]
     done = {block: c.time for c in path for _, block in c.parts}
     began = [(one.begun, one) for made in seen.gradients.values() for one in made]
-    for time, kind, name, _ in seen.told:
-        near = [t for t, *_ in seen.told if time - 2.0 < t <= time + bound and t != time]
+    for time, kind, name, _ in faults:
+        near = [t for t, *_ in faults if time - 2.0 < t <= time + bound and t != time]
         over = seen.events[-1].time <= time + bound
         if kind not in ("crash", "leave") or "worker" not in name or near or over:
             continue
-        had = {one.block for t, one in began if one.worker == name and t <= time}
+        had = {one.block for t, one in began if one.worker == name.split("/")[0] and t <= time}
         for block in had:
             again = any(one.block == block and time < t <= time + bound for t, one in began)
             if not again and done.get(block, np.inf) > time + bound:
@@ -290,4 +291,5 @@ def returns(events: Sequence[m.Event]) -> list[float]:
 
 def lease_bound(seen: Record) -> float:
     """Seconds: a silence is a death, others finish what they do, and messages are sent again."""
-    return seen.settings.deadline_s + 2.0 * seen.longest + 10.0 * seen.settings.retry_s
+    settings, noticed = seen.settings, 2.0 if seen.settings.owner else 1.0  # by partners first
+    return noticed * settings.deadline_s + 2.0 * seen.longest + 10.0 * settings.retry_s

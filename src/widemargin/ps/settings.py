@@ -12,9 +12,11 @@ from widemargin.ps.policy import Policy
 class Settings(NamedTuple):
     """The run: how much work, under which policy, and after how long a silence is a death.
 
-    `groups` lists, for each key range, the names of its members (replicas). Seconds: a role silent
-    for `deadline_s` counts as dead, and is not waited for after `quiet_s`; what is unanswered is
-    sent again after `retry_s`.
+    `groups` lists, for each key range, the names of its members (replicas). A worker may be several
+    processes, partitions 0, 1, …: `owner` says for each group which of them pushes its gradient,
+    empty: there is one; `reads` for each of them which groups it pulls, empty: its own. Seconds: a
+    role silent for `deadline_s` counts as dead, and is not waited for after `quiet_s`; what is
+    unanswered is sent again after `retry_s`.
     """
 
     n_blocks: int
@@ -30,6 +32,8 @@ class Settings(NamedTuple):
     retry_s: float = 1.0
     tick_s: float = 0.25
     give_up_s: float = 120.0  # a group without any living member for so long ends the run
+    owner: tuple[int, ...] = ()
+    reads: tuple[tuple[int, ...], ...] = ()
     attempts: int = 3  # a block whose gradient raises an error so often ends the run
     compression: Codec | None = None  # of what workers push
 
@@ -37,3 +41,18 @@ class Settings(NamedTuple):
 def group_of(settings: Settings, member: str) -> int:
     """The key range that a member serves."""
     return next(g for g, members in enumerate(settings.groups) if member in members)
+
+
+def partitions(settings: Settings) -> int:
+    """The processes of a worker."""
+    return len(settings.reads) or max(settings.owner, default=0) + 1
+
+
+def owned(settings: Settings, k: int) -> tuple[int, ...]:
+    """The groups whose gradient partition k pushes."""
+    return tuple(g for g, owner in enumerate(settings.owner) if owner == k)
+
+
+def read_by(settings: Settings, k: int) -> tuple[int, ...]:
+    """The groups whose values partition k pulls."""
+    return settings.reads[k] if settings.reads else owned(settings, k)

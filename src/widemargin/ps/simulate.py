@@ -21,6 +21,7 @@ from widemargin.ps.job import Carrier, Job, Range, ranges
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.settings import Settings
 from widemargin.ps.shard import Shard
+from widemargin.ps.simulate_gang import Gangs
 from widemargin.ps.simulate_net import Net, Wires, size_of
 from widemargin.ps.simulate_pace import Pace, drawn
 from widemargin.ps.simulate_process import Computation, Process, role_of
@@ -62,6 +63,7 @@ class Simulation:
         self.twins: list[str] = []  # coordinators that go on although another one was started
         self.left: set[str] = set()  # workers that do not come back
         self.processes: dict[str, Process] = {}
+        self.gangs = Gangs(self) if self.settings.owner else None
         for g, names in enumerate(self.settings.groups):
             restore = partial(self.restore, g)
             for name in names:
@@ -81,6 +83,8 @@ class Simulation:
 
     def join(self, name: str) -> None:
         """A worker takes part from now on."""
+        if self.gangs is not None:
+            return self.gangs.join(name)
         self.add(name, partial(Worker, self.settings, name))
 
     def start(self, name: str) -> None:
@@ -226,6 +230,8 @@ class Simulation:
 
     def local(self, name: str, life: int, message: Any) -> None:
         """What a worker asks of the process that carries it."""
+        if self.gangs is not None:
+            return self.gangs.local(name, life, message)
         process = self.processes[name]
         assert process.carrier is not None
         if isinstance(message, m.Cancel):

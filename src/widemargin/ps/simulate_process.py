@@ -40,5 +40,5 @@ class Process:
 
 
 def role_of(name: str) -> str:
-    """ "worker", "shard", "coordinator" or "storage"."""
-    return name.split("-")[0]
+    """ "worker", "partition", "shard", "coordinator" or "storage"."""
+    return "partition" if "/" in name else name.split("-")[0]

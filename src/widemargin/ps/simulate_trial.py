@@ -13,6 +13,7 @@ from widemargin.ps.faults import ROLES, Fault, draw, healed, inject
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
 from widemargin.ps.oracle import Record, record, returns, samples_counted, violations
 from widemargin.ps.oracle_feedback import encoded_as_promised
+from widemargin.ps.partition import partner
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Setup, Simulation
@@ -43,12 +44,16 @@ class Plan(NamedTuple):
     staleness: int | None = None
     faults: int | None = None  # how many, besides what the network does
     compression: str = "none"
+    partitions: int = 1  # processes of a worker
 
     @property
     def drawn(self) -> str:
-        """What schedules are drawn from, with the seed: they are the same with any compression."""
+        """What schedules are drawn from, with the seed: they are the same with any compression, and
+        without partitions what they would be if there were no such thing."""
         told = self._asdict()
         del told["compression"]
+        if self.partitions == 1:
+            del told["partitions"]
         return f"Plan({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
 
@@ -80,7 +85,8 @@ def scenario(plan: Plan, seed: int) -> Scenario:
     rng = random.Random(f"{plan.drawn} {seed}")
     policy = draw_policy(plan, rng, seed)
     replicas = plan.replicas or rng.choice([1, 2])
-    groups = tuple(tuple(f"shard-{g}.{r}" for r in range(replicas)) for g in range(plan.servers))
+    n_groups = max(plan.servers, plan.partitions)
+    groups = tuple(tuple(f"shard-{g}.{r}" for r in range(replicas)) for g in range(n_groups))
     workers = tuple(f"worker-{i}" for i in range(plan.workers))
     rule, sparse = rng.choice(RULES), rng.random() < 0.3
     problem = Problem(rule, n_blocks=rng.choice([9, 16, 24]), n_keys=12, sparse=sparse, n=150)
@@ -97,6 +103,8 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         retry_s=0.1,
         tick_s=0.08,
         give_up_s=60.0,
+        owner=(owner := owners(plan.partitions, n_groups)),
+        reads=draw_reads(rng, owner),
         compression=codec_of(plan.compression),
     )
     fair = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
@@ -104,11 +112,27 @@ def scenario(plan: Plan, seed: int) -> Scenario:
     pace, slower = draw_pace(rng, fair * plan.workers / (2 * problem.n_blocks), workers)
     count = rng.randint(5, 20) if plan.faults is None else plan.faults
     names = [name for group in groups for name in group] + [m.COORDINATOR, *workers]
-    at = rng.choice(ROLES) if rng.random() < ONE_ROLE else None
+    names += [partner(name, k) for name in workers for k in range(1, plan.partitions)]
+    roles = (*ROLES, *(["partition"] if plan.partitions > 1 else []))
+    at = rng.choice(roles) if rng.random() < ONE_ROLE else None
     faults = draw(rng, names, at=at, count=count, horizon=horizon, deadline_s=settings.deadline_s)
     net = draw_net(rng) if count else Net()
     setup = Setup(settings, problem, workers, net, pace, slower, rng.random() < 0.5, seed)
     return Scenario(setup, tuple(faults), horizon if count else 0.0)
+
+
+def owners(partitions: int, groups: int) -> tuple[int, ...]:
+    """The partition that each group belongs to, as equally as can be; none where there is one."""
+    return tuple(g * partitions // groups for g in range(groups)) if partitions > 1 else ()
+
+
+def draw_reads(rng: random.Random, owner: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """What each partition pulls: its own groups, and sometimes one that all share."""
+    shared = rng.randrange(len(owner)) if owner and rng.random() < 0.4 else None
+    return tuple(
+        tuple(g for g, k in enumerate(owner) if k == mine or g == shared)
+        for mine in sorted(set(owner))
+    )
 
 
 def draw_policy(plan: Plan, rng: random.Random, seed: int) -> Policy:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from widemargin.ps import messages as m
+from widemargin.ps.leader import Leader
 from widemargin.ps.shard import Shard
 from widemargin.ps.worker import Worker
 
@@ -64,4 +65,6 @@ def standing(role: Any) -> Any:
             return at, dict(role.log), set(role.held)
         case Worker():
             return role.phase, role.lease
+        case Leader():
+            return standing(role.worker)
     return None

@@ -11,14 +11,17 @@ from typing import Any
 
 from widemargin.errors import ClusterError
 from widemargin.ps.compression import Codec, codec_of
-from widemargin.ps.job import Job, Range, ranges
+from widemargin.ps.job import Job, Range
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster import private
+from widemargin.run.cluster.partitions import partitioned, parts_of, processes
 from widemargin.run.cluster.plan import Needs, Plan
 from widemargin.run.cluster.running import Outcome, Run
 from widemargin.run.cluster.start import name_of, prepare
+
+LARGE = 2 << 30  # bytes of an object store from which on it is kept small
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,9 @@ class Cluster:
         """Start a run, or go on with that of `snapshot_to`; returns at once."""
         refuse_below("epochs", epochs, 1)
         settings = self.settings(job, epochs, seed, shuffle)
-        actors = self.workers + self.servers * self.replicas + 2
-        room = 20 * job.n_keys * int(job.first(Range(0, 1)).nbytes)
+        actors = self.workers * processes(job) + self.servers * self.replicas + 2
+        size = job.n_keys * int(job.first(Range(0, 1)).nbytes)
+        room = min(20 * size, max(2 * size, LARGE))
         connection = private.connect(self.address, actors, room)
         try:
             return self.begin(job, settings, name, connection)
@@ -113,8 +117,9 @@ class Cluster:
             raise
 
     def settings(self, job: Job, epochs: int, seed: int, shuffle: bool) -> Settings:
+        parts, job_of = parts_of(job, self.servers), partitioned(job, self.compression)
         groups = tuple(
-            tuple(f"shard-{g}.{r}" for r in range(self.replicas)) for g in range(self.servers)
+            tuple(f"shard-{g}.{r}" for r in range(self.replicas)) for g in range(len(parts))
         )
         return Settings(
             n_blocks=job.n_blocks,
@@ -131,6 +136,8 @@ class Cluster:
             tick_s=self.deadline_s / 24,
             give_up_s=self.give_up_s,
             attempts=self.attempts,
+            owner=() if job_of is None else job_of.owner(parts),
+            reads=() if job_of is None else job_of.reads(parts),
             compression=codec_of(self.compression),
         )
 
@@ -151,7 +158,7 @@ class Cluster:
             if run.status()["phase"] != "ended":
                 return run
             fleet.dissolve(name)
-        parts = ranges(job.n_keys, self.servers)
+        parts = parts_of(job, self.servers)
         on_cluster(prepare, folder, name, job, settings, parts)
         plan = Plan(
             name=name,

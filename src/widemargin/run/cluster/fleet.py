@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from widemargin.ps.messages import COORDINATOR, OBSERVER
+from widemargin.ps.partition import partner
+from widemargin.ps.settings import partitions
 from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster.plan import Plan, space
 
@@ -92,13 +94,45 @@ def man(plan: Plan, wanted: int) -> None:
     """Have workers 0 … wanted − 1, no others."""
     there, needs = nodes(), plan.needs
     have = set(roles(plan.name))
+    asked = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "resources": needs.resources}
     for i in range(wanted):
-        if f"worker-{i}" not in have:
-            asked = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "resources": needs.resources}
+        if plan.settings.owner:
+            begin_together(plan, f"worker-{i}", asked, have)
+        elif f"worker-{i}" not in have:
             enlist(plan, f"worker-{i}", **asked, **near(there[i % len(there)]))
     for role in have:
-        if role.startswith("worker-") and int(role.split("-")[1]) >= wanted:
+        if role.startswith("worker-") and int(role.split("-")[1].split("/")[0]) >= wanted:
             end(plan.name, role)
+            release(plan.name, role)
+
+
+def begin_together(plan: Plan, worker: str, asked: dict[str, Any], have: set[str]) -> None:
+    """The processes of a worker: all have room or none begins, on as few nodes as can be."""
+    from ray.util.placement_group import placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    names = [partner(worker, k) for k in range(partitions(plan.settings))]
+    if set(names) <= have:
+        return
+    group = plans.get(plan.name, f"gang/{worker}")
+    if group is None:
+        room = {"CPU": max(CPU, asked["num_cpus"]), "GPU": asked["num_gpus"], **asked["resources"]}
+        bundle = {kind: amount for kind, amount in room.items() if amount}
+        group = placement_group([bundle] * len(names), strategy="PACK", lifetime="detached")
+        plans.put(plan.name, f"gang/{worker}", group)
+    for k, name in enumerate(names):
+        place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=k)
+        enlist(plan, name, **asked, scheduling_strategy=place)
+
+
+def release(name: str, role: str) -> None:
+    """Let go of the room of a worker of several processes."""
+    from ray.util.placement_group import remove_placement_group
+
+    group = plans.get(name, f"gang/{role}")
+    if group is not None:
+        plans.put(name, f"gang/{role}", None)
+        remove_placement_group(group)
 
 
 def roles(name: str) -> list[str]:
@@ -123,8 +157,11 @@ def dissolve(name: str) -> None:
     from ray.util.placement_group import remove_placement_group
 
     bundles = plans.get(name, "bundles") or []
+    there = roles(name)
+    gangs = [plans.get(name, f"gang/{role}") for role in there]
+    bundles += [gang for gang in gangs if gang is not None]
     plans.forget(name)
-    for role in roles(name):
+    for role in there:
         if role != OBSERVER:
             end(name, role)
     for group in bundles:

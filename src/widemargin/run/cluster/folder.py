@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class Folder:
 
     # whole snapshots
 
-    def begin(self, parts: Sequence[Mapping[str, Any]], ledger: dict[str, Any]) -> None:
+    def begin(self, parts: Iterable[Mapping[str, Any]], ledger: dict[str, Any]) -> None:
         """The snapshot of version 0, from which a run begins."""
         key = snapshot_key((0, 0))
         for g, arrays in enumerate(parts):

@@ -17,7 +17,9 @@ from widemargin.errors import Diverged
 from widemargin.ps import messages as m
 from widemargin.ps.coordinator import Coordinator
 from widemargin.ps.feedback import packer_of
+from widemargin.ps.leader import Leader
 from widemargin.ps.parameters import Parameters
+from widemargin.ps.partition import Partition
 from widemargin.ps.settings import group_of
 from widemargin.ps.shard import Shard
 from widemargin.ps.worker import Worker
@@ -25,6 +27,7 @@ from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster.compute import Computing
 from widemargin.run.cluster.folder import Folder
 from widemargin.run.cluster.herald import Herald
+from widemargin.run.cluster.partitions import PartitionComputing
 from widemargin.run.cluster.plan import Plan
 from widemargin.run.cluster.post import Post, opened
 from widemargin.run.cluster.wire import Door, wanted
@@ -116,7 +119,7 @@ class Host:
 
     def tell_times(self) -> None:
         """How long gradients took: `widemargin plan --from` reads it."""
-        if self.computing is not None and self.computing.times:
+        if isinstance(self.computing, Computing) and self.computing.times:
             what = {"name": self.role_name, **self.computing.told()}
             self.herald.add(m.Event("timings", time.time(), what))
 
@@ -134,7 +137,7 @@ class Host:
         except Empty:
             return None
 
-    def make(self, plan: Plan) -> tuple[Any, Computing | None]:
+    def make(self, plan: Plan) -> tuple[Any, Computing | PartitionComputing | None]:
         name, settings = self.role_name, plan.settings
         if name == m.COORDINATOR:
             return Coordinator(settings), None
@@ -146,6 +149,9 @@ class Host:
 
             return Shard(settings, name, self.life, restore), None
         load = lambda: plans.get(self.name, "job")  # noqa: E731
+        if settings.owner:
+            role = (Partition if "/" in name else Leader)(settings, name, self.life)
+            return role, PartitionComputing(load, plan, self.inbox.put, self.post.flush)
         packer = packer_of(settings.compression, plan.parts, settings.seed)
         computing = Computing(load, plan.parts, self.inbox.put, packer)
         return Worker(settings, name, self.life), computing

@@ -24,10 +24,8 @@ def prepare(folder: str, name: str, job: Job, settings: Settings, parts: tuple[R
         refuse_other_job(folder, before.pop("name", ""), before, told)
     else:
         ledger = Ledger(settings.n_blocks, settings.epochs, settings.seed, settings.shuffle)
-        first: list[Any] = [
-            Parameters.create(job.rule, job.first(p), p.start).arrays() for p in parts
-        ]
-        store.begin(first, ledger.record())
+        first = (Parameters.create(job.rule, job.first(p), p.start).arrays() for p in parts)
+        store.begin(first, ledger.record())  # one range after the other: they may be large
     store.write("run.json", {"name": name, **told})
     return name
 
