@@ -71,6 +71,7 @@ class Books:
         self.turn = ""  # the worker that committed last
         self.ahead: dict[str, m.Block] = {}  # blocks that workers read ahead
         self.errors: dict[m.Block, int] = {}
+        self.last: dict[str, m.LeaseId] = {}  # of each worker the newest lease committed this term
 
     @property
     def version(self) -> int:

@@ -75,6 +75,7 @@ def decide(books: Books, chosen: list[m.LeaseId], now: float) -> list[m.Send]:
     books.stamp = (books.term, books.version + 1)
     books.log[books.version] = m.Entry(books.version, books.term, parts)
     books.turn = known[chosen[-1]].worker
+    books.last.update({known[lease].worker: lease for lease in chosen})
     ended = end(books, parts)
     void = tuple(lease for lease in ended if lease not in dict(parts))
     without = sorted({known[lease].worker for lease in void})

@@ -49,7 +49,8 @@ def take(books: Books, lease: m.LeaseId, name: str, now: float) -> bool:
 def letter(books: Books, lease: m.LeaseId, ahead: m.Block | None) -> m.Lease:
     held, exact = books.ledger.leases[lease], isinstance(books.settings.policy, Sync)
     sources, view = books.roster.sources(), books.roster.view()
-    return m.Lease(lease, held.block, held.version, exact, sources, view, ahead)
+    last = books.last.get(held.worker)
+    return m.Lease(lease, held.block, held.version, exact, sources, view, ahead, last)
 
 
 def again(books: Books, lease: m.LeaseId, now: float) -> list[m.Send]:

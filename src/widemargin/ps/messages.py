@@ -89,6 +89,7 @@ class Lease(NamedTuple):
     sources: View  # for each group, the members to pull from
     view: View  # and those to push to
     ahead: Block | None
+    last: LeaseId | None = None  # of this term, the worker's newest that was committed
 
 
 class Release(NamedTuple):
@@ -320,18 +321,28 @@ class Touched(NamedTuple):
     keys: tuple[Any, ...]
 
 
+class Resume(NamedTuple):
+    """Go on from what you had after the round `origin`; None: begin anew. See `rounds`."""
+
+    origin: LeaseId | None
+
+
 class Compute(NamedTuple):
-    """Compute the gradient of `block` from what each group holds of the parameters."""
+    """Compute the gradient of `block` from what each group holds of the parameters.
+
+    With `resume`, do a round; a group without values is as this process has it.
+    """
 
     lease: LeaseId
     block: Block
     version: int
     values: tuple[Any, ...]
     keys: tuple[Any, ...]
+    resume: Resume | None = None
 
 
 class Computed(NamedTuple):
-    """For each group the update."""
+    """For each group the update; of a round, None: the group has none in it."""
 
     lease: LeaseId
     updates: tuple[Any, ...]

@@ -20,14 +20,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from widemargin.data.rows import Array
 from widemargin.ps import messages as m
 from widemargin.ps.job import Range
-from widemargin.ps.oracle_replay import Replay, equal, read_at
+from widemargin.ps.local import Rounds
+from widemargin.ps.oracle_replay import Replay, equal, learned, read_at
+from widemargin.ps.oracle_rounds import Chains
 from widemargin.ps.policy import Async, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Computation, Simulation
-from widemargin.ps.simulate_job import Problem, loss
+from widemargin.ps.simulate_job import Problem
 from widemargin.ps.simulate_storage import Kept
 
 
@@ -54,6 +55,7 @@ class Record(NamedTuple):
     longest: float  # seconds of a gradient
     quiet: float  # when all faults had ended
     until: float  # when the run had to be at its end
+    rounds: Rounds | None  # of batches of the problem; None: its batches are the blocks
 
 
 def record(sim: Simulation, quiet: float, until: float) -> Record:
@@ -64,7 +66,9 @@ def record(sim: Simulation, quiet: float, until: float) -> Record:
             role = sim.processes[name].role
             if role is not None and role.store is not None:
                 members[name] = (g, role.stamp, role.store.arrays())
-    problem, pace = sim.setup.job, sim.setup.pace
+    job, pace = sim.setup.job, sim.setup.pace
+    rounds = job if isinstance(job, Rounds) else None
+    problem = job if rounds is None else rounds.job
     assert isinstance(problem, Problem)
     slowest = max([1.0, *sim.setup.slower.values()])
     longest = min(pace.longest, pace.mean * 10.0 * slowest)
@@ -80,6 +84,7 @@ def record(sim: Simulation, quiet: float, until: float) -> Record:
         longest,
         quiet,
         until,
+        rounds,
     )
 
 
@@ -94,9 +99,12 @@ def violations(seen: Record) -> list[str]:
     if path is None:
         return [*wrong, f"no commits lead from the beginning to {last.what['stamp']}"]
     wrong += each_block_once(seen.settings, path)
-    replay = Replay(seen.problem, seen.parts)
+    replay = Replay(seen.problem if seen.rounds is None else seen.rounds, seen.parts)
+    chains = None if seen.rounds is None else Chains(seen.rounds)
     for commit in path:
         wrong += made_as_allowed(seen, replay, commit)
+        if chains is not None and not wrong:
+            wrong += chains.check(replay, commit.parts, seen.gradients)
         if wrong or not replay.step(commit.stamp, commit.parts, seen.gradients):
             return wrong or [f"no gradient of {commit.stamp} was computed as it was applied"]
     wrong += equal_members(seen, replay)
@@ -113,8 +121,10 @@ def samples_counted(seen: Record) -> int:
     if last is None or last.kind != "done":
         return 0
     path = surviving(commits_of(seen.events)[0], tuple(last.what["stamp"])) or []
-    n, blocks = seen.problem.n, seen.settings.n_blocks
-    return sum(len(range(b.number, n, blocks)) for c in path for _, b in c.parts)
+    blocks = [block for commit in path for _, block in commit.parts]
+    if seen.rounds is not None:
+        blocks = [batch for block in blocks for batch in seen.rounds.batches(block)]
+    return sum(len(range(b.number, seen.problem.n, seen.problem.n_blocks)) for b in blocks)
 
 
 # the history
@@ -286,13 +296,3 @@ def returns(events: Sequence[m.Event]) -> list[float]:
 def lease_bound(seen: Record) -> float:
     """Seconds: a silence is a death, others finish what they do, and messages are sent again."""
     return seen.settings.deadline_s + 2.0 * seen.longest + 10.0 * seen.settings.retry_s
-
-
-def learned(problem: Problem, replay: Replay) -> list[str]:
-    """The loss is lower than at the beginning."""
-    first, last = (loss(problem, whole(replay, i)) for i in (0, -1))
-    return [] if last < first else [f"the loss went from {first:.4g} to {last:.4g}"]
-
-
-def whole(replay: Replay, i: int) -> Array:
-    return np.concatenate(replay.reads[i])

@@ -9,17 +9,17 @@ import numpy as np
 
 from widemargin.data.rows import Array
 from widemargin.ps import messages as m
-from widemargin.ps.job import Range
+from widemargin.ps.job import Job, Range
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.simulate import Computation
-from widemargin.ps.simulate_job import Problem
+from widemargin.ps.simulate_job import Problem, loss
 
 
 class Replay:
     """θ of each version: `reads[version][group]`; all of a store, by stamp: `arrays`."""
 
-    def __init__(self, problem: Problem, parts: Sequence[Range]) -> None:
-        self.stores = [Parameters.create(problem.rule, problem.first(p), p.start) for p in parts]
+    def __init__(self, job: Job, parts: Sequence[Range]) -> None:
+        self.stores = [Parameters.create(job.rule, job.first(p), p.start) for p in parts]
         self.reads: list[tuple[Array, ...]] = []
         self.arrays: dict[m.Stamp, tuple[dict[str, Array], ...]] = {}
         self.keep((0, 0))
@@ -39,7 +39,9 @@ class Replay:
         if not all(one.updates for several in made for one in several):
             return False
         for g, store in enumerate(self.stores):
-            store.apply([several[0].updates[g] for several in made])
+            updates = [several[0].updates[g] for several in made]
+            if updates[0] is not None:
+                store.apply(updates)
         self.keep(stamp)
         return True
 
@@ -54,6 +56,7 @@ def read_at(
             for version in range(newest, oldest - 1, -1)
         )
         for g, values in enumerate(made.values)
+        if values is not None  # what it keeps itself is judged by `oracle_rounds`
     )
 
 
@@ -66,3 +69,9 @@ def equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
     return one.keys() == other.keys() and all(
         one[name].tobytes() == other[name].tobytes() for name in one
     )
+
+
+def learned(problem: Problem, replay: Replay) -> list[str]:
+    """The loss is lower than at the beginning."""
+    first, last = (loss(problem, np.concatenate(replay.reads[i])) for i in (0, -1))
+    return [] if last < first else [f"the loss went from {first:.4g} to {last:.4g}"]

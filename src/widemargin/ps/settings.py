@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from widemargin.ps.policy import Policy
+from widemargin.ps.rounds import Cadence
 
 
 class Settings(NamedTuple):
@@ -27,6 +28,7 @@ class Settings(NamedTuple):
     tick_s: float = 0.25
     give_up_s: float = 120.0  # a group without any living member for so long ends the run
     attempts: int = 3  # a block whose gradient raises an error so often ends the run
+    cadence: Cadence | None = None  # blocks are rounds of several batches; see `rounds`
 
 
 def group_of(settings: Settings, member: str) -> int:

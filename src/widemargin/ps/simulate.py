@@ -51,6 +51,8 @@ class Computation(NamedTuple):
     values: tuple[Array, ...]
     keys: tuple[Any, ...]
     updates: tuple[Any, ...]
+    version: int = 0
+    resume: m.Resume | None = None
 
 
 @dataclass
@@ -266,7 +268,8 @@ class Simulation:
 
     def keep(self, name: str, takes: float, asked: m.Compute, answer: m.Computed) -> None:
         values, keys = asked.values, asked.keys
-        done = Computation(name, self.now, takes, asked.block, values, keys, answer.updates)
+        version, resume, made = asked.version, asked.resume, answer.updates
+        done = Computation(name, self.now, takes, asked.block, values, keys, made, version, resume)
         self.gradients.setdefault(asked.lease, []).append(done)
 
     def computed(self, name: str, life: int, answer: Any, slept: float) -> None:

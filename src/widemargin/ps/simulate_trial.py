@@ -10,10 +10,12 @@ from widemargin.ps import messages as m
 from widemargin.ps.faults import ROLES, Fault, draw, healed, inject
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
 from widemargin.ps.oracle import Record, record, returns, samples_counted, violations
+from widemargin.ps.local import Rounds
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Setup, Simulation
 from widemargin.ps.simulate_job import Problem, rule_of
+from widemargin.ps.simulate_local import rounds
 from widemargin.ps.simulate_net import Net
 from widemargin.ps.simulate_pace import Pace
 
@@ -39,6 +41,11 @@ class Plan(NamedTuple):
     backup: int | Literal["auto"] | None = None
     staleness: int | None = None
     faults: int | None = None  # how many, besides what the network does
+    local: int | None = None  # batches of a round; None: each is pushed by itself
+    fragments: int | None = None  # with `local`
+
+
+SAID = Plan._fields[:7]  # in the text that the runs of a seed are drawn from; others where given
 
 
 class Scenario(NamedTuple):
@@ -65,25 +72,27 @@ class Outcome(NamedTuple):
 
 def scenario(plan: Plan, seed: int) -> Scenario:
     """The run of a seed."""
-    rng = random.Random(f"{plan} {seed}")
+    rng = random.Random(f"{seed_text(plan)} {seed}")
     policy = draw_policy(plan, rng, seed)
     replicas = plan.replicas or rng.choice([1, 2])
     groups = tuple(tuple(f"shard-{g}.{r}" for r in range(replicas)) for g in range(plan.servers))
     workers = tuple(f"worker-{i}" for i in range(plan.workers))
     rule, sparse = rng.choice(RULES), rng.random() < 0.3
     problem = Problem(rule, n_blocks=rng.choice([9, 16, 24]), n_keys=12, sparse=sparse, n=150)
+    job = problem if plan.local is None else rounds(plan, rng, problem, policy)
     settings = Settings(
-        n_blocks=problem.n_blocks,
+        n_blocks=job.n_blocks,
         epochs=2,
         policy=policy,
         groups=groups,
         seed=seed,
-        sparse=sparse,
+        sparse=job.sparse,
         snapshot_every=rng.choice([0, 3, 5, 8]),
         deadline_s=0.5,
         retry_s=0.1,
         tick_s=0.08,
         give_up_s=60.0,
+        cadence=job.cadence if isinstance(job, Rounds) else None,
     )
     fair = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
     horizon = fair * rng.choice([1.0, 2.0, 4.0])  # until when there are faults
@@ -93,8 +102,15 @@ def scenario(plan: Plan, seed: int) -> Scenario:
     at = rng.choice(ROLES) if rng.random() < ONE_ROLE else None
     faults = draw(rng, names, at=at, count=count, horizon=horizon, deadline_s=settings.deadline_s)
     net = draw_net(rng) if count else Net()
-    setup = Setup(settings, problem, workers, net, pace, slower, rng.random() < 0.5, seed)
+    setup = Setup(settings, job, workers, net, pace, slower, rng.random() < 0.5, seed)
     return Scenario(setup, tuple(faults), horizon if count else 0.0)
+
+
+def seed_text(plan: Plan) -> str:
+    """What a run is drawn from: options that are off leave the runs of a seed as they were."""
+    defaults = Plan._field_defaults
+    said = [f"{k}={v!r}" for k, v in plan._asdict().items() if k in SAID or v != defaults[k]]
+    return f"Plan({', '.join(said)})"
 
 
 def draw_policy(plan: Plan, rng: random.Random, seed: int) -> Policy:

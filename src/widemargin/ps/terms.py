@@ -21,6 +21,7 @@ def begin(books: Books, term: int, why: str, now: float) -> list[m.Send]:
     books.phase, books.term, books.since, books.asked = OPENING, term, now, -1e9
     books.number, books.turn, books.pending = 0, "", None
     books.gradients, books.ahead, books.reports, books.log = {}, {}, {}, {}
+    books.last = {}
     books.ledger.leases.clear()
     for member in books.roster.members.values():
         member.full = False
