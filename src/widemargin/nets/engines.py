@@ -8,18 +8,20 @@ give now), "done", "failed", and who came and went.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
 from widemargin.data.rows import Array
 from widemargin.errors import SnapshotError, TrainingError
 from widemargin.ps import messages as m
-from widemargin.ps.job import Job, Range, Task, ranges
+from widemargin.ps.job import Job, Range, RoundTask, Task, ranges, split_update
 from widemargin.ps.keys import manifest_key, part_key, snapshot_key, stamp_of
 from widemargin.ps.ledger import Ledger
-from widemargin.ps.parameters import Parameters, Rule
+from widemargin.ps.local import cadence_of
+from widemargin.ps.parameters import Parameters, Rule, Update
+from widemargin.ps.rounds import Recall, refuse_groups
 
 WORKER, SERVER = "worker-0", "shard-0.0"
 
@@ -139,6 +141,11 @@ class SerialRun:
         self.cuts = [Range(int(a), int(b)) for a, b in zip(starts, starts[1:], strict=False)]
         self.records.on(m.Save(self.term, "term", self.term, ""))
         self.task: Task | None = None
+        cadence = cadence_of(job)
+        refuse_groups(cadence, len(parts))
+        self.recall = Recall(cadence, len(parts))
+        self.lease: m.LeaseId = (self.term, 0)
+        self.last: m.LeaseId | None = None  # the one before it in this term
 
     def events(self) -> Iterator[m.Event]:
         yield self._event("running", version=self.version)
@@ -164,7 +171,7 @@ class SerialRun:
         """One block, from its lease to its commit."""
         assert self.task is not None
         ledger, before = self.ledger, (self.term, self.version)
-        lease = (self.term, self.version + 1)
+        lease = self.lease = (self.term, self.version + 1)
         block = ledger.take(lease, WORKER, self.version, 0.0)
         assert block is not None
         if ledger.free:
@@ -187,16 +194,33 @@ class SerialRun:
         for part in values:
             part.flags.writeable = False
         try:
-            update = self.task.compute(block, values, None)
+            pieces = self._pieces(block, values)
         except Exception as error:
             raise TrainingError(
                 f"the gradient of block {block.number} of epoch {block.epoch} failed: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        for shard, (start, stop) in zip(self.shards, self.cuts, strict=True):
-            piece = update._replace(values=update.values[start:stop])
-            shard.check(piece)
-            shard.apply([piece])
+        for shard, piece in zip(self.shards, pieces, strict=True):
+            if piece is not None:
+                shard.check(piece)
+                shard.apply([piece])
+
+    def _pieces(self, block: m.Block, values: Sequence[Any]) -> Sequence[Update | None]:
+        """For each shard the update of a block."""
+        assert self.task is not None
+        if self.recall.cadence is None:
+            return split_update(self.task.compute(block, values, None), self.cuts)
+        view = ((SERVER,),) * len(values)
+        lease = m.Lease(self.lease, block, self.version, True, view, view, None, self.last)
+        resume, wanted = self.recall.begin(lease)
+        pulled = tuple(part if g in wanted else None for g, part in enumerate(values))
+        version = self.version if wanted else self.recall.oldest(lease)
+        keys = (None,) * len(values)
+        ask = m.Compute(self.lease, block, version, pulled, keys, resume)
+        pieces = cast(RoundTask, self.task).round(ask)
+        self.recall.done(lease, version, bool(wanted))
+        self.last = self.lease
+        return pieces
 
     def _snapshot(self, stamp: m.Stamp) -> m.Event:
         self.key = snapshot_key(stamp)

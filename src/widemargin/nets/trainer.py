@@ -15,6 +15,7 @@ from widemargin.nets.fitting import Judge, facts_of, train
 from widemargin.nets.forward import refuse_device
 from widemargin.nets.history import Epoch, History
 from widemargin.nets.job import Build, Loss, NetJob, built
+from widemargin.nets.local import Downpour, LocalSGD, plan_of
 from widemargin.nets.optimizers import rule_of
 from widemargin.nets.placing import engine_of
 from widemargin.nets.progress import Progress, Tally
@@ -40,6 +41,7 @@ class Trainer:
     `batch_size` samples may be computed in runs of `microbatch`. `precision="bfloat16"` computes
     matrix products so, parameters staying float32. `threads` is what torch uses in each worker.
     Batch norms are given statistics from `statistics_blocks` blocks before each evaluation.
+    `local` is `LocalSGD` or `Downpour`: workers take steps of their own between pushes.
     `dashboard` is the port of a live page of the run, for this machine; None: there is none.
 
     >>> import torch
@@ -70,10 +72,13 @@ class Trainer:
         statistics_blocks: int = 32,
         progress: bool | None = None,
         dashboard: int | None = None,
+        local: LocalSGD | Downpour | None = None,
     ) -> None:
         if microbatch is not None and microbatch < 1:
             raise ValueError(f"microbatch must be None or at least 1, got {microbatch!r}.")
-        self.build, self.loss, self.rule = build, loss, rule_of(optimizer, average)
+        self.build, self.loss = build, loss
+        self.rule = rule_of(optimizer, average if local is None else None)
+        self.rounds = None if local is None else plan_of(local, optimizer, average)
         self.cluster, self.checkpoint = cluster, checkpoint
         self.seed, self.device, self.precision = seed, device, precision
         self.microbatch, self.threads = microbatch, threads
@@ -112,14 +117,17 @@ class Trainer:
                 "there. Give one."
             )
         judge = Judge(job, eval_source, metrics_of(metrics), self.statistics_blocks)
-        history = History(self.checkpoint, facts_of(job))
+        work, size = job, job.batch_size
+        if self.rounds is not None:
+            work, size = self.rounds.of(job), size * self.rounds.steps
+        history = History(self.checkpoint, facts_of(job, self.rounds))
         self._module = None
         vector = None
         if not history.stopped:
             engine = engine_of(self.cluster, self.checkpoint, self.device, resume)
-            run = engine.start(job, epochs, self.seed)
-            tally = Tally(job.n_blocks, job.batch_size)
-            facts = Facts("", repr(self.cluster), epochs, job.n_blocks, job.source.n)
+            run = engine.start(work, epochs, self.seed)
+            tally = Tally(work.n_blocks, size)
+            facts = Facts("", repr(self.cluster), epochs, work.n_blocks, job.source.n)
             with (
                 Progress(tally, epochs, self.progress) as progress,
                 page_beside(self.dashboard, facts) as tell,

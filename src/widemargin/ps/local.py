@@ -15,7 +15,7 @@ Streaming DiLoCo with overlapping communication, 2025). Accrued gradients are Do
 al., Large scale distributed deep networks, 2012, appendix, algorithm 1.1).
 
 The state of the inner rule is the worker's own. It goes on from round to round, as far as they were
-committed (see `rounds.Memory`), and begins anew with θ where the worker does.
+committed (see `rounds.Recall`), and begins anew with θ where the worker does.
 """
 
 from __future__ import annotations
@@ -80,6 +80,11 @@ class Rounds(NamedTuple):
         return [m.Block(block.epoch, i) for i in range(start, stop)]
 
 
+def cadence_of(job: Job) -> Cadence | None:
+    """That of a job of rounds; None: its blocks are not rounds."""
+    return job.cadence if isinstance(job, Rounds) else None
+
+
 class Inner(NamedTuple):
     """What a worker has after a round."""
 
@@ -114,8 +119,9 @@ class LocalTask:
         origin = ask.resume.origin
         start = None if origin is None else self.past[origin]
         self.past = {} if origin is None or start is None else {origin: start}
-        own = (None,) * len(ask.values) if start is None else start.base
-        base = tuple(o if v is None else v for o, v in zip(own, ask.values, strict=True))
+        base = ask.values
+        if start is not None:
+            base = tuple(o if v is None else v for o, v in zip(start.base, base, strict=True))
         store = self._store(start, ask.values, ask.version)
         total, n = self._steps(store, ask.block)
         self.past[ask.lease] = Inner(store.arrays(), base)

@@ -44,7 +44,7 @@ def changed(cadence: Cadence, group: int, version: int) -> int:
     return max(0, version - (version - 1 - group) % cadence.fragments)
 
 
-class Memory:
+class Recall:
     """What the process of a worker has kept, as the worker knows it.
 
     Of use is what it had after a round that was committed: what came of others is not part of the
@@ -96,11 +96,7 @@ def refuse_cadence(cadence: Cadence | None, policy: Policy, groups: int) -> None
             "a round pushes is told by its version, the same for all workers. Give Sync(), or "
             "fragments=1."
         )
-    if groups % cadence.fragments:
-        raise ValueError(
-            f"fragments={cadence.fragments} must divide servers={groups}: a fragment is made of "
-            f"whole ranges of keys. Give servers={cadence.fragments}, or a multiple."
-        )
+    refuse_groups(cadence, groups)
     if cadence.pull_every == 1:
         return
     if isinstance(policy, Sync) or (isinstance(policy, Async) and policy.max_staleness is not None):
@@ -108,4 +104,13 @@ def refuse_cadence(cadence: Cadence | None, policy: Policy, groups: int) -> None
             f"a pull every {cadence.pull_every} pushes needs policy=Async() or RoundRobin(), got "
             f"{policy!r}: between pulls a worker goes on from parameters of any age. Give one of "
             "them, or pull as often as you push."
+        )
+
+
+def refuse_groups(cadence: Cadence | None, groups: int) -> None:
+    """ValueError where fragments cannot be made of the servers."""
+    if cadence is not None and groups % cadence.fragments:
+        raise ValueError(
+            f"fragments={cadence.fragments} must divide servers={groups}: a fragment is made of "
+            f"whole ranges of keys. Give servers={cadence.fragments}, or a multiple."
         )

@@ -10,7 +10,7 @@ from widemargin.ps import messages as m
 from widemargin.ps.faults import ROLES, Fault, draw, healed, inject
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
 from widemargin.ps.oracle import Record, record, returns, samples_counted, violations
-from widemargin.ps.local import Rounds
+from widemargin.ps.local import cadence_of
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Setup, Simulation
@@ -92,7 +92,7 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         retry_s=0.1,
         tick_s=0.08,
         give_up_s=60.0,
-        cadence=job.cadence if isinstance(job, Rounds) else None,
+        cadence=cadence_of(job),
     )
     fair = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
     horizon = fair * rng.choice([1.0, 2.0, 4.0])  # until when there are faults

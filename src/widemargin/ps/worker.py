@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from widemargin.ps import messages as m
-from widemargin.ps.rounds import Memory
+from widemargin.ps.rounds import Recall
 from widemargin.ps.settings import Settings
 
 IDLE, TOUCHING, PULLING, COMPUTING, PUSHING, STOPPED = (
@@ -39,7 +39,7 @@ class Worker:
         self.params: dict[int, m.Params] = {}
         self.updates: tuple[Any, ...] = ()
         self.version = 0  # the oldest among the parameters pulled
-        self.memory = Memory(settings.cadence, len(settings.groups))
+        self.recall = Recall(settings.cadence, len(settings.groups))
         self.resume: m.Resume | None = None
         self.wanted: tuple[int, ...] = ()  # groups to pull
         self.busy: m.LeaseId | None = None  # the lease whose gradient is being computed
@@ -80,8 +80,8 @@ class Worker:
             self.phase = TOUCHING
             return [m.Send(m.LOCAL, m.Touch(self.lease.block))]
         self.keys = (None,) * len(self.settings.groups)
-        self.resume, self.wanted = self.memory.begin(self.lease)
-        return self.pull(now) if self.wanted else self.compute(self.memory.oldest(self.lease))
+        self.resume, self.wanted = self.recall.begin(self.lease)
+        return self.pull(now) if self.wanted else self.compute(self.recall.oldest(self.lease))
 
     def touched(self, touched: m.Touched, now: float) -> list[m.Send]:
         if self.phase != TOUCHING or self.lease is None or touched.block != self.lease.block:
@@ -132,7 +132,7 @@ class Worker:
         if self.phase != COMPUTING or self.lease is None or self.lease.lease != computed.lease:
             return self.free(now)
         self.phase, self.updates, self.sent = PUSHING, computed.updates, now
-        self.memory.done(self.lease, self.version, bool(self.wanted))
+        self.recall.done(self.lease, self.version, bool(self.wanted))
         pushes = [
             self.push(g, member) for g, members in enumerate(self.lease.view) for member in members
         ]

@@ -11,7 +11,9 @@ from typing import Any
 
 from widemargin.errors import ClusterError
 from widemargin.ps.job import Job, Range, ranges
+from widemargin.ps.local import cadence_of
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
+from widemargin.ps.rounds import refuse_cadence
 from widemargin.ps.settings import Settings
 from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster import private
@@ -98,6 +100,7 @@ class Cluster:
         """Start a run, or go on with that of `snapshot_to`; returns at once."""
         refuse_below("epochs", epochs, 1)
         settings = self.settings(job, epochs, seed, shuffle)
+        refuse_cadence(settings.cadence, self.policy, self.servers)
         actors = self.workers + self.servers * self.replicas + 2
         room = 20 * job.n_keys * int(job.first(Range(0, 1)).nbytes)
         connection = private.connect(self.address, actors, room)
@@ -125,6 +128,7 @@ class Cluster:
             tick_s=self.deadline_s / 24,
             give_up_s=self.give_up_s,
             attempts=self.attempts,
+            cadence=cadence_of(job),
         )
 
     def begin(
