@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 from widemargin.ps import messages as m
 from widemargin.ps.faults import ROLES, Fault, draw, healed, inject
+from widemargin.ps.local import cadence_of
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
 from widemargin.ps.oracle import Record, record, returns, samples_counted, violations
-from widemargin.ps.local import cadence_of
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Setup, Simulation
