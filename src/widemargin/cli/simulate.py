@@ -42,6 +42,18 @@ def plan(
     return Plan(workers, servers, policy, replicas, backups(backup, workers), staleness, faults)
 
 
+def with_rounds(plan: Plan, local: int | None, fragments: int | None) -> Plan:
+    """The plan with local steps."""
+    if fragments is not None and local is None:
+        raise ValueError(f"--fragments {fragments} needs --local: how many steps a round has.")
+    if fragments is not None and (plan.policy != "sync" or plan.servers % fragments):
+        raise ValueError(
+            f"--fragments {fragments} needs --policy sync and a number of --servers that it "
+            f"divides, got {plan.policy} and {plan.servers}: all workers push the same ranges."
+        )
+    return plan._replace(local=local, fragments=fragments)
+
+
 def backups(text: str | None, workers: int) -> int | Literal["auto"] | None:
     if text is None or text == "auto":
         return text  # type: ignore[return-value]  # it is "auto"

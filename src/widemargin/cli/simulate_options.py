@@ -40,6 +40,16 @@ def simulate(
         Optional[int],  # noqa: UP045
         typer.Option(min=0, metavar="N", show_default="5 to 15", help="Faults of a run; 0: none."),
     ] = None,
+    local: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, metavar="H", help="Workers take H steps of their own to a push."),
+    ] = None,
+    fragments: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1, metavar="P", show_default=DRAWN, help="With --local: parts pushed in turn."
+        ),
+    ] = None,
     schedules: Annotated[int, typer.Option(min=1, metavar="N", help="Runs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the first run; each has the next.")] = 0,
     replay: Annotated[
@@ -72,6 +82,7 @@ def simulate(
         if stragglers:
             return int(work.stragglers(asked))
         plan = work.plan(workers, servers, policy, replicas, backup, staleness, faults)
+        plan = work.with_rounds(plan, local, fragments)
         return int(work.simulate(plan, asked))
 
     return begin

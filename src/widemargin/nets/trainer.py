@@ -21,6 +21,7 @@ from widemargin.nets.placing import engine_of
 from widemargin.nets.progress import Progress, Tally
 from widemargin.nets.samples import Source, source_of
 from widemargin.ps import messages as m
+from widemargin.ps.local import Rounds
 from widemargin.run.cluster.engine import Cluster
 from widemargin.watching.beside import page_beside
 from widemargin.watching.state import Facts
@@ -117,7 +118,8 @@ class Trainer:
                 "there. Give one."
             )
         judge = Judge(job, eval_source, metrics_of(metrics), self.statistics_blocks)
-        work, size = job, job.batch_size
+        work: NetJob | Rounds = job
+        size = job.batch_size
         if self.rounds is not None:
             work, size = self.rounds.of(job), size * self.rounds.steps
         history = History(self.checkpoint, facts_of(job, self.rounds))

@@ -85,6 +85,7 @@ class Simulation:
         first = beginning(self.settings, setup.job, self.parts)
         self.storage, self.storage_takes = Storage(first, len(self.parts)), 0.0
         self.now, self.ended = 0.0, False
+        self.payload = 0  # bytes of pushes and of answers to pulls
         self.heap: list[tuple[float, int, Callable[[], None]]] = []
         self.count = itertools.count()
         self.wires = Wires()
@@ -203,6 +204,8 @@ class Simulation:
     def post(self, source: str, to: str, message: Any) -> None:
         """Put a message on the network, which may lose or double it."""
         draw, net, role = self.rng.random(), self.net, role_of(source)
+        if isinstance(message, m.Push | m.Params):
+            self.payload += size_of(message)
         if self.wires.severed(source, to):
             self.fired["cut off", role] += 1
             return
