@@ -357,10 +357,14 @@ def test_the_oracle_sees_an_optimizer_stepped_out_of_its_turn(monkeypatch):
 
 def test_a_run_can_be_had_again_from_the_command_line(capsys):
     asked = ["simulate", "--local", "4", "--fragments", "3", "--policy", "sync"]
-    assert main([*asked, "--schedules", "5", "--workers", "4", "--n-jobs", "1", "--json"]) == 0
+    with pytest.raises(SystemExit) as ended:
+        main([*asked, "--schedules", "5", "--workers", "4", "--n-jobs", "1", "--json"])
+    assert ended.value.code == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["violations"], report["local"], report["fragments"]) == (0, 4, 3)
-    assert main(["simulate", "--fragments", "2"]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", "--fragments", "2"])
+    assert ended.value.code == 2
     assert "needs --local" in capsys.readouterr().err
 
 
