@@ -35,7 +35,8 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
 
 @pytest.fixture(autouse=True)
 def workers_find_this_folder(monkeypatch):
-    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    here = Path(__file__).parent
+    places = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
 
 
