@@ -13,7 +13,13 @@ def shared_data() -> Callable[[str], Path]:
     return shared_path
 
 
-RAY = ("test_cluster.py", "test_cluster_linear.py", "test_net_on_ray.py", "test_cli_cluster.py")
+RAY = (
+    "test_cluster.py",
+    "test_cluster_linear.py",
+    "test_local_on_ray.py",
+    "test_net_on_ray.py",
+    "test_cli_cluster.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
