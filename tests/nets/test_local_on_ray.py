@@ -21,7 +21,8 @@ LOCAL = LocalSGD(2, fragments=2)
 
 @pytest.fixture(autouse=True)
 def workers_find_this_folder(monkeypatch):
-    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    here = Path(__file__).parent
+    places = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
 
 
