@@ -9,8 +9,8 @@ messages are real. All arrays in pushes and in answers to pulls are counted, als
 JSON, one line a run. `loss` is the mean cross entropy of the last tenth of the text, which nobody
 trains on, in nats a character.
 
-So short a text makes but 20 outer steps, in which momentum 0.9, chosen for hundreds, has not come to
-rest: "diloco" and "streaming" have 0.3, "paper" has 0.9, "averages" none.
+So short a text makes but 20 outer steps, in which momentum 0.9, chosen for hundreds, has not come
+to rest: "diloco" and "streaming" have 0.3, "paper" has 0.9, "averages" none.
 """
 
 from __future__ import annotations
