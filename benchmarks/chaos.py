@@ -1,11 +1,15 @@
 """Faults and stragglers on a real local Ray: what they cost, and how fast it goes on.
 
     python benchmarks/chaos.py faults --seconds 600 --every 20     linear model and net
+    python benchmarks/chaos.py faults --seconds 40 --every 8 --jobs linear
     python benchmarks/chaos.py stragglers                          eight workers, two of them slow
 
-`faults` trains for so long without a fault, then for as long with one of a random kind (killed,
-stopped, cut off) at a random role every so many seconds, and compares the samples committed. Needs
-the extra [nets]. Prints JSON, one line a measurement.
+`faults` trains on a Ray of three nodes for so long without a fault; then for as long with one of a
+random kind (killed, stopped, cut off) at a random role (worker, server, coordinator, node, driver)
+every so many seconds, and on without faults to where the first came. It compares the samples
+committed in the time, checks that each counts once an epoch, compares the losses after as many
+epochs, and tells how long commits paused after each fault. A measurement takes 2 × seconds, what
+the faults took, and half a minute. Needs the extra [nets]. Prints JSON, one line a measurement.
 """
 
 from __future__ import annotations
@@ -19,123 +23,101 @@ import statistics
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.havoc import Driven, Fault, Havoc, Place
+from harness.trained import JOBS, Trained
 from widemargin.cluster import Async, Cluster, Sync
-from widemargin.ps.messages import OBSERVER, Block, Event
+from widemargin.ps.messages import Block, Event
 from widemargin.ps.optimizers import Sgd
 from widemargin.ps.parameters import Rule, Update
+from widemargin.run.cluster.folder import Folder
 from widemargin.run.cluster.plan import space
+from widemargin.run.cluster.running import outcome
 from widemargin.schedules import Constant
 
-ROLES = ("worker-0", "worker-1", "shard-0.0", "shard-0.1", "coordinator")
-KINDS = ("killed", "stopped", "cut off")
-PAUSE_S = 6.0  # twice the deadline: who is stopped or cut off counts as dead meanwhile
 MANY = 100_000  # epochs: the run is ended by the clock
+FINISH_S = 900.0  # for a run with faults to come as far as the one without
 
 
 def told(**what: Any) -> None:
     print(json.dumps(what), flush=True)
 
 
-# what is trained
-
-
-def linear_job() -> Any:
-    """Hinge on the RCV1-shaped corpus, 4,096 rows a block; its objective by parameters."""
-    from harness import shared
-
-    _, job = shared.job_for({"data": "rcv1_like", "rows": 200_000})
-    return job, job.block_size
-
-
-def net_job() -> Any:
-    """A net of about 5 million parameters on noise."""
-    import nets
-    from widemargin.nets import optimizers
-    from widemargin.nets.job import NetJob
-    from widemargin.nets.samples import source_of
-
-    rule = optimizers.rule_of(optimizers.SGD(0.01, momentum=0.9), None)
-    source = source_of(nets.noise(256 * 64), 256)
-    return NetJob.create(nets.wide, nets.cross_entropy, source, rule), 256
-
-
-JOBS = {"linear": linear_job, "net": net_job}
-
-
 # faults
 
 
-class Havoc:
-    """Harms a run every so many seconds, and remembers how."""
+class Trial(NamedTuple):
+    """A run: its events and faults, samples a second, and where it stood at its end."""
 
-    def __init__(self, run: Any, every: float, seed: int) -> None:
-        self.run, self.every, self.rng = run, every, random.Random(seed)
-        self.deeds: list[tuple[float, str, str]] = []
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.go, daemon=True)
-        self.thread.start()
-
-    def go(self) -> None:
-        while not self.over.wait(self.every):
-            kind, role = self.rng.choice(KINDS), self.rng.choice(ROLES)
-            try:
-                self.harm(kind, role)
-            except Exception as error:  # the role was just beginning anew
-                told(what="no fault", kind=kind, role=role, error=repr(error))
-
-    def harm(self, kind: str, role: str) -> None:
-        import ray
-
-        actor = ray.get_actor(role, namespace=space(self.run.name))
-        pid = ray.get(actor.identity.remote(), timeout=5.0)["pid"]
-        self.deeds.append((time.time(), kind, role))
-        if kind == "killed":
-            os.kill(pid, signal.SIGKILL)
-        elif kind == "stopped":
-            os.kill(pid, signal.SIGSTOP)
-            self.over.wait(PAUSE_S)
-            os.kill(pid, signal.SIGCONT)
-        else:
-            ray.get(actor.cut.remote(frozenset({*ROLES, OBSERVER} - {role})), timeout=5.0)
-            self.over.wait(PAUSE_S)
-            ray.get(actor.cut.remote(frozenset()), timeout=5.0)
-
-    def end(self) -> None:
-        self.over.set()
-        self.thread.join()
+    events: list[Event]
+    deeds: list[Fault]
+    missed: list[str]
+    rate: float
+    epochs: int
+    loss: float
 
 
-def train(job: Any, seconds: float, every: float | None, seed: int) -> list[Event]:
-    """Train for so long from the first commit on; the events."""
-    cluster = Cluster(workers=2, servers=1, replicas=2, policy=Sync(), snapshot_every=200)
-    with cluster.start(job, MANY, seed=0) as run:
-        while not any(event.kind == "commit" for event in run.events()):
-            time.sleep(0.1)
-        havoc = None if every is None else Havoc(run, every, seed)
-        time.sleep(seconds)
-        if havoc is not None:
-            havoc.end()
-        events = list(run.events())
-    for at, kind, role in havoc.deeds if havoc else ():
-        told(what="fault", kind=kind, role=role, seconds=gap(events, at))
-    return events
+def train(
+    place: Place, what: Trained, asked: argparse.Namespace, every: float | None, epochs: int
+) -> Trial:
+    """Train for so long from the first commit on, with faults to the end of the epochs."""
+    settings = {"workers": 2, "servers": 1, "replicas": 2, "policy": Sync()}
+    pause = asked.pause or 2 * asked.deadline
+    with tempfile.TemporaryDirectory(prefix="wm-") as temporary:
+        folder = Path(temporary)
+        driven = Driven(place, what.job, epochs, folder, deadline_s=asked.deadline, **settings)
+        havoc = None
+        try:
+            began = first_commit(driven.run)
+            if every is not None:
+                havoc = Havoc(place, driven, every, pause, random.Random(asked.seed))
+            driven.run.wait(max(0.0, began + asked.seconds - time.time()))
+            if havoc is not None:
+                havoc.end()
+                driven.run.wait(FINISH_S)
+            events, manifest = list(driven.run.events()), Folder(driven.folder, 1).load("latest")
+            theta = outcome(driven.run.plan)[0]
+        finally:
+            driven.end()
+    path = surviving(events, tuple(manifest["stamp"]) if every is not None else None)
+    counted(path, what.job.n_blocks)
+    timely = [e for e in path if e.time <= began + asked.seconds]
+    samples = sum(len(e.what["parts"]) for e in timely) * what.size
+    deeds, missed = (havoc.deeds, havoc.missed) if havoc else ([], [])
+    rate, loss = samples / asked.seconds, what.loss(theta)
+    return Trial(events, deeds, missed, rate, manifest["ledger"]["epoch"], loss)
 
 
-def gap(events: list[Event], at: float) -> float:
-    """The longest time between two commits in the ten seconds after a fault."""
-    times = [e.time for e in events if e.kind == "commit" and at - 1.0 < e.time < at + 10.0]
-    return round(float(np.diff([*times, max([at, *times])]).max()), 2) if len(times) > 1 else 10.0
+def first_commit(run: Any) -> float:
+    """When it was."""
+    while True:
+        for event in run.events():
+            if event.kind == "commit":
+                return float(event.time)
+        time.sleep(0.1)
 
 
-def surviving(events: list[Event]) -> list[Event]:
-    """The commits of the history that the newest one belongs to, in order."""
+def pause_after(events: list[Event], fault: Fault, window: float) -> float:
+    """Seconds: the longest time without a commit that began before the window after a fault was
+    over; of a driver, until it had attached again if that was longer."""
+    times = [e.time for e in events if e.kind == "commit" and e.time > fault.time - 5.0]
+    gaps = [
+        after - max(before, fault.time)
+        for before, after in zip(times, times[1:], strict=False)
+        if after > fault.time and before < fault.time + window
+    ]
+    return max([*gaps, 0.0 if fault.back is None else fault.back - fault.time])
+
+
+def surviving(events: list[Event], last: tuple[int, int] | None = None) -> list[Event]:
+    """The commits that lead to the last, or to the newest one, in order."""
     tree = {tuple(e.what["stamp"]): e for e in events if e.kind == "commit"}
-    path, stamp = [], max(tree)
+    path, stamp = [], last or max(tree)
     while stamp in tree:
         path.append(tree[stamp])
         stamp = tuple(tree[stamp].what["after"])
@@ -155,26 +137,53 @@ def counted(path: list[Event], n_blocks: int) -> dict[int, int]:
 
 
 def faults(asked: argparse.Namespace) -> None:
-    for name in asked.jobs:
-        job, size = JOBS[name]()
-        rate = {}
-        for every in (None, asked.every):
-            events = train(job, asked.seconds, every, asked.seed)
-            path = surviving(events)
-            blocks = sum(counted(path, job.n_blocks).values())
-            rate[every] = blocks * size / asked.seconds
-            kinds = [e.kind for e in events]
+    with Place() as place:
+        for name in asked.jobs:
+            what = JOBS[name]()
+            calm = train(place, what, asked, None, MANY)
+            report(name, calm, what, None)
+            harmed = train(place, what, asked, asked.every, calm.epochs)
+            report(name, harmed, what, asked.every)
+            recovery(name, harmed, asked.every)
             told(
-                what="run",
+                what="kept",
                 job=name,
-                fault_every=every,
-                samples_per_second=round(rate[every]),
-                commits=len(path),
-                lost_commits=kinds.count("commit") - len(path),
-                terms=kinds.count("reign"),
-                exactly_once=True,  # `counted` has checked it
+                share=round(harmed.rate / calm.rate, 4),
+                faults=len(harmed.deeds),
+                loss_ratio=round(harmed.loss / calm.loss, 5),
+                epochs=(calm.epochs, harmed.epochs),
             )
-        told(what="kept", job=name, share=round(rate[asked.every] / rate[None], 4))
+
+
+def report(name: str, trial: Trial, what: Trained, every: float | None) -> None:
+    kinds = [e.kind for e in trial.events]
+    told(
+        what="run",
+        job=name,
+        fault_every=every,
+        samples_per_second=round(trial.rate),
+        commits=kinds.count("commit"),
+        lost_commits=kinds.count("commit") - len(surviving(trial.events)),
+        terms=kinds.count("reign"),
+        alarms=Counter(str(e.what["why"]) for e in trial.events if "why" in e.what),
+        left_out=trial.missed,
+        epochs=trial.epochs,
+        loss=trial.loss,
+        exactly_once=True,  # `counted` has checked it
+    )
+
+
+def recovery(name: str, trial: Trial, every: float) -> None:
+    """The table: seconds by role and kind."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for fault in trial.deeds:
+        took = pause_after(trial.events, fault, every / 2)
+        role = fault.role.split("-")[0].replace("shard", "server")
+        found.setdefault((role, fault.kind), []).append(took)
+        told(what="fault", job=name, kind=fault.kind, role=fault.role, seconds=round(took, 2))
+    for (role, kind), seconds in sorted(found.items()):
+        middle, most = round(statistics.median(seconds), 2), round(max(seconds), 2)
+        told(what="recovery", job=name, role=role, kind=kind, n=len(seconds), s=middle, worst=most)
 
 
 # stragglers
@@ -272,6 +281,8 @@ def main() -> None:
     parser.add_argument("what", choices=["faults", "stragglers"])
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--every", type=float, default=20.0)
+    parser.add_argument("--deadline", type=float, default=1.5)
+    parser.add_argument("--pause", type=float, help="of who is stopped or cut off: 2 deadlines")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS))

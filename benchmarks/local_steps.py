@@ -86,7 +86,7 @@ def measured(name: str, every: int, train: Windows, test: Windows, epochs: int, 
     trainer = Trainer(lambda: Characters(n), cross_entropy, optimizer, counts, local=local)
     began = time.monotonic()
     rows = trainer.fit(train, epochs, BATCH, test)
-    payload, peak = counts.run.simulation.payload, counts.peak
+    payload, peak = moved(counts.run), counts.peak
     samples = epochs * len(train)
     return {
         "run": name,
@@ -96,6 +96,12 @@ def measured(name: str, every: int, train: Windows, test: Windows, epochs: int, 
         "commits": rows[-1].version,
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+def moved(run: Any) -> int:
+    """Bytes pushed and pulled so far."""
+    wires = run.simulation.wires
+    return int(wires.pushed + wires.pulled)
 
 
 class Counting:
@@ -112,7 +118,7 @@ class Counting:
         before, commits = 0, 0
         for event in self.run.events():
             if event.kind == "commit":
-                now, commits = self.run.simulation.payload, commits + 1
+                now, commits = moved(self.run), commits + 1
                 if commits > 1:
                     self.peak = max(self.peak, now - before)
                 before = now

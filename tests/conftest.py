@@ -14,11 +14,13 @@ def shared_data() -> Callable[[str], Path]:
 
 
 RAY = (
+    "test_cli_cluster.py",
     "test_cluster.py",
+    "test_cluster_dual.py",
     "test_cluster_linear.py",
+    "test_links.py",
     "test_local_on_ray.py",
     "test_net_on_ray.py",
-    "test_cli_cluster.py",
 )
 
 

@@ -28,7 +28,7 @@ from widemargin.threads import cores
 
 LABELS = 1 << 22  # counted at once
 BATCH = 32  # samples a step of minibatch
-STEPS = ("auto", "sgd", "minibatch")  # names of what an engine does
+STEPS = {"auto": "minibatch", "sgd": "minibatch", "minibatch": "minibatch", "dual": "dual"}
 FEW = 256  # rows that show which code a fit needs
 
 
@@ -68,8 +68,9 @@ def fit_store(
         As the options of `widemargin train`; alpha = λ stands for C = 1 / (λ n).
     progress : called with each row of the history
     engine : None or a `widemargin.cluster.Cluster`
-        Who takes the steps of solver "minibatch" (also "auto" and "sgd"); all machines must see
-        the store. `batch_size` are then the rows of a block, None: as many as suit the data.
+        Who takes the steps of solver "minibatch" (also "auto" and "sgd") or "dual"; all machines
+        must see the store. `batch_size` are then the rows of a block, None: as many as suit the
+        data.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def fit_store(
     """
     limit = None if max_memory is None else size_of(max_memory)
     if engine is not None:
-        solver = choose("solver", solver, dict.fromkeys(STEPS, "minibatch"))
+        solver = choose("solver", solver, STEPS)
     chosen, threads, began = solver_for(solver, loss), n_jobs or cores(), time.perf_counter()
     data = _open(os.fspath(path))
     C = 1.0 / (alpha * data.n_samples) if alpha is not None else 1.0 if C is None else C
@@ -107,12 +108,11 @@ def fit_store(
         )
         more: dict[str, Any] = {}
     else:
-        from widemargin.run.shared_store import How, fit_shared
+        from widemargin.run.shared_store import FITS, How
 
         how = How(epochs, tol, batch_size, weights, seed, threads)
-        fitted, more = fit_shared(
-            engine, objective, blocks, how, mapped=room.mapped, progress=progress
-        )
+        fit_on = FITS[chosen]
+        fitted, more = fit_on(engine, objective, blocks, how, mapped=room.mapped, progress=progress)
     facts = {
         **facts_of(objective, data, fitted),
         "solver": chosen,

@@ -18,7 +18,9 @@ from small_nets import (
 )
 
 from widemargin.nets import Trainer, Virtual, optimizers
+from widemargin.nets.engines import Serial
 from widemargin.nets.samples import order_of, samples_of, source_of
+from widemargin.ps.compression import BFloat16, Int8, TopK
 from widemargin.ps.policy import Async, RoundRobin, Sync
 
 PAIRS = {
@@ -144,3 +146,29 @@ def test_the_generators_and_threads_of_the_caller_stay_as_they_are():
     trained(perceptrons, optimizers.SGD(lr=0.1), epochs=1)
     assert torch.equal(torch.rand(3), expected)
     assert torch.get_num_threads() == threads
+
+
+CODECS = ["bf16", BFloat16(stochastic=True, feedback=True), Int8(32), TopK(0.05)]
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=repr)
+@pytest.mark.parametrize("policy", [Sync(), Async(1)], ids=repr)
+def test_one_worker_that_compresses_is_the_serial_loop_that_does(codec, policy):
+    optimizer = optimizers.SGD(lr=0.1)
+    serial = trained(perceptrons, optimizer, Serial(groups=2, compression=codec))
+    many = trained(
+        perceptrons, optimizer, Virtual(servers=2, replicas=2, policy=policy, compression=codec)
+    )
+    assert serial.tobytes() == many.tobytes()
+    assert np.abs(serial - trained(perceptrons, optimizer)).max() > 1e-5  # it was compressed
+
+
+def test_with_feedback_a_twentieth_of_the_entries_learns_as_much():
+    def loss(codec):
+        engine = Virtual(workers=3, policy=Sync(), compression=codec)
+        trainer = Trainer(perceptrons, cross_entropy, optimizers.SGD(lr=0.2), engine, average=0.9)
+        trainer.fit(classes(), 80, BATCH)
+        return trainer.evaluate(classes())["loss"]
+
+    whole, fed, starved = loss(None), loss(TopK(0.05)), loss(TopK(0.05, feedback=False))
+    assert abs(fed - whole) < 0.1 * whole < starved - whole

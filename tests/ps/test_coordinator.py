@@ -95,6 +95,63 @@ def Block(number):
     return m.Block(0, number)
 
 
+def test_a_replica_that_is_quiet_is_not_waited_for_while_another_serves():
+    scene = Scene(policy=Async(), groups=(("shard-0.0", "shard-0.1"),), quiet_s=2.0)
+    scene.push("worker-0", names=["shard-0.0"])
+    scene.now = 3.0
+    scene.alive((0, 0), names=["shard-0.0"])
+    assert not scene.commits(), "the other may be on its way"
+    scene.tell(m.Tick())
+    assert [entry.version for entry in scene.commits()] == [1]
+    assert scene.lease_of("worker-1").sources == (("shard-0.0", "shard-0.1"),)
+    scene.wait("worker-0")
+    assert scene.lease_of("worker-0").sources == (("shard-0.0",),)
+    assert scene.lease_of("worker-0").view == (("shard-0.0", "shard-0.1"),), "it is not dead"
+    scene.alive((scene.books.term, 1))
+    scene.push("worker-0", names=["shard-0.0"])
+    assert len(scene.commits()) == 1, "it counts again"
+    scene.push("worker-0", names=["shard-0.1"])
+    assert len(scene.commits()) == 2
+
+
+def test_when_all_replicas_are_quiet_all_are_waited_for():
+    scene = Scene(policy=Async(), groups=(("shard-0.0", "shard-0.1"),), quiet_s=2.0)
+    scene.push("worker-0", names=["shard-0.0"])
+    scene.now = 3.0
+    scene.tell(m.Tick())
+    assert not scene.commits() and scene.books.phase == "running"
+
+
+def test_a_worker_that_is_quiet_is_not_waited_for():
+    scene = Scene(policy=Sync(), quiet_s=2.0)
+    scene.push("worker-0")
+    scene.now = 3.0
+    scene.tell(m.Beat("worker-0", 1, scene.lease_of("worker-0").lease, False))
+    scene.tell(m.Tick())
+    (entry,) = scene.commits()
+    assert [block for _, block in entry.parts] == [Block(0)]
+    assert not scene.events("gone"), "it may come back"
+    scene.wait("worker-1")
+    scene.wait("worker-0")
+    scene.push("worker-0")
+    assert len(scene.commits()) == 1, "it is waited for again"
+
+
+def test_sync_waits_for_no_block_that_nobody_can_take():
+    scene = Scene(workers=3, policy=Sync(), n_blocks=3)
+    scene.books.roster.hands["worker-0"].durations.append(1.0)
+    scene.now = 5.0
+    scene.wait("worker-3")
+    assert scene.lease_of("worker-3").block == Block(0), "worker-0 is slow with it"
+    scene.tell(m.Beat("worker-2", 2, None, False))
+    assert list(scene.books.ledger.free) == [2], "of the life that ended; the new one wants none"
+    scene.books.roster.hands.pop("worker-2")
+    for worker in ("worker-0", "worker-1", "worker-3"):
+        scene.push(worker)
+    (entry,) = scene.commits()
+    assert [block for _, block in entry.parts] == [Block(0), Block(1)]
+
+
 def test_a_gradient_of_an_older_version_is_never_committed():
     scene = Scene(workers=2, policy=Sync(backup=1))
     scene.push("worker-0")

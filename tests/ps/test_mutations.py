@@ -5,8 +5,9 @@ from types import ModuleType
 
 import pytest
 
-from widemargin.ps import archive, commits, hands, members, policy
+from widemargin.ps import archive, commits, hands, leases, members, policy
 from widemargin.ps import messages as m
+from widemargin.ps.feedback import Packer
 from widemargin.ps.keys import manifest_key
 from widemargin.ps.ledger import Ledger
 from widemargin.ps.parameters import Update
@@ -211,6 +212,91 @@ def committed_before_all_hold_it(patch):
     old = swap(patch, commits, "settle", settle)
 
 
+def commit_of_an_older_term_obeyed(patch):
+    def commit(shard, commit, now):
+        promised = shard.promised
+        if commit.term <= shard.term:
+            commit, shard.promised = commit._replace(term=shard.term), shard.term
+        sends = old(shard, commit, now)
+        shard.promised = promised
+        return sends
+
+    old = swap(patch, Shard, "commit", commit)
+
+
+def promise_forgotten(patch):
+    def commit(shard, commit, now):
+        shard.promised = shard.term
+        return old(shard, commit, now)
+
+    old = swap(patch, Shard, "commit", commit)
+
+
+def older_term_installed(patch):
+    def install(shard, install, now):
+        if install.term < shard.term:
+            shard.term = shard.promised = 0
+        return old(shard, install, now)
+
+    old = swap(patch, Shard, "install", install)
+
+
+def lease_of_an_older_term_taken(patch):
+    def begin(worker, lease, now):
+        if worker.newest is not None and lease.lease[0] < worker.newest[0]:
+            worker.newest = None
+        return old(worker, lease, now)
+
+    old = swap(patch, Worker, "begin", begin)
+
+
+def e_advanced_although_the_gradient_was_void(patch):
+    def settle(packer, term, last):
+        old(packer, term, packer.pending or last)
+
+    old = swap(patch, Packer, "settle", settle)
+
+
+def e_kept_although_it_was_sent(patch):
+    def settle(packer, term, last):
+        old(packer, term, None)
+
+    old = swap(patch, Packer, "settle", settle)
+
+
+def e_of_a_term_that_was_rolled_back(patch):
+    def settle(packer, term, last):
+        packer.term = term
+        old(packer, term, last)
+
+    old = swap(patch, Packer, "settle", settle)
+
+
+def fate_of_the_newest_commit_of_anyone(patch):
+    def letter(books, lease, ahead):
+        newest = max(books.last.values(), default=None)
+        return old(books, lease, ahead)._replace(last=newest)
+
+    old = swap(patch, leases, "letter", letter)
+
+
+def encoded_again_on_its_way(patch):
+    def push(shard, push, now):
+        update = push.update
+        if push.lease in shard.held:
+            shard.held[push.lease] = Update(update.keys, 2 * update.values, update.n)
+        return old(shard, push, now)
+
+    old = swap(patch, Shard, "push", push)
+
+
+COMPRESSED = (
+    e_advanced_although_the_gradient_was_void,
+    e_kept_although_it_was_sent,
+    e_of_a_term_that_was_rolled_back,
+    fate_of_the_newest_commit_of_anyone,
+    encoded_again_on_its_way,
+)
 MUTATIONS = {
     push_applied_twice: "all",
     ledger_stays_when_shards_go_back: "all",
@@ -230,14 +316,19 @@ MUTATIONS = {
     snapshot_of_a_later_version: "all",
     snapshot_with_a_newer_ledger: "all",
     committed_before_all_hold_it: "all",
+    commit_of_an_older_term_obeyed: "all",
+    promise_forgotten: "all",
+    older_term_installed: "all",
+    lease_of_an_older_term_taken: "all",
 }
 MOST = 300
 
 
-def schedules_until_found(policy):
+def schedules_until_found(policy, compression="none"):
     """How many schedules were run when a promise was seen broken, and which."""
     for seed in range(MOST):
-        if wrong := trial(SMALL._replace(policy=policy), seed).violations:
+        plan = SMALL._replace(policy=policy, compression=compression)
+        if wrong := trial(plan, seed).violations:
             return seed + 1, wrong[0]
     return None
 
@@ -246,3 +337,10 @@ def schedules_until_found(policy):
 def test_the_bug_is_found(mutate, monkeypatch):
     mutate(monkeypatch)
     assert schedules_until_found(MUTATIONS[mutate]) is not None
+
+
+@pytest.mark.parametrize("mutate", COMPRESSED, ids=lambda mutate: mutate.__name__)
+def test_the_bug_of_compression_is_found(mutate, monkeypatch):
+    mutate(monkeypatch)
+    found = schedules_until_found("all", "topk")
+    assert found is not None and "Error" not in found[1]

@@ -20,12 +20,12 @@ from widemargin.ps.policy import Async, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.shard import HANDLERS, Shard
 from widemargin.ps.simulate import Setup
-from widemargin.ps.simulate_job import Problem, Reader, samples
+from widemargin.ps.simulate_job import Problem, Reader, rule_of, samples
 from widemargin.ps.simulate_many import summary, trials
 from widemargin.ps.simulate_net import Net, Wires, size_of
 from widemargin.ps.simulate_pace import Pace, drawn
 from widemargin.ps.simulate_stragglers import passes, steps
-from widemargin.ps.simulate_trial import RULES, Plan, Scenario, run, trial
+from widemargin.ps.simulate_trial import RULES, Plan, Scenario, run, scenario, trial
 from widemargin.schedules import Constant
 
 CUT_OFF = ((("worker-1", "*"), ("*", "worker-1")), (("coordinator", "*"), ("*", "coordinator")))
@@ -101,6 +101,25 @@ def test_sync_is_the_average_of_the_same_gradients_in_one_process(optimizer):
 def test_no_schedule_breaks_a_promise(workers, servers, policy, replicas, seed):
     plan = Plan(workers, servers, policy, replicas)
     assert trial(plan, seed).violations == []
+
+
+@settings(max_examples=9, deadline=None, derandomize=True)
+@given(
+    compression=st.sampled_from(["bf16", "int8", "topk"]),
+    policy=st.sampled_from(["sync", "async", "round_robin"]),
+    seed=st.integers(0, 10**6),
+)
+def test_no_schedule_breaks_a_promise_with_compression(compression, policy, seed):
+    plan = Plan(5, 2, policy, compression=compression)
+    assert trial(plan, seed).violations == []
+
+
+def test_compression_pushes_fewer_bytes_in_the_same_schedules():
+    names = ("none", "bf16", "int8", "topk")
+    plans = [Plan(workers=3, servers=1, faults=0, compression=name) for name in names]
+    sizes = [summary(trials(plan, range(6), processes=1)).pushed for plan in plans]
+    assert sizes[0] > max(sizes[1:]) and min(sizes) == sizes[3] > 0
+    assert all(plan.drawn == plans[0].drawn for plan in plans)
 
 
 def test_every_kind_of_fault_fires_and_all_promises_are_kept():
@@ -259,3 +278,12 @@ def test_bad_options_are_refused_with_what_is_accepted(capsys):
     assert code == 2 and "--backup must be auto or a number from 0 to 1" in err
     code, _, err = told(capsys, "--plot", "x.png")
     assert code == 2 and "--stragglers" in err
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_updates_that_are_added_keep_the_promises(seed):
+    drawn = scenario(Plan(workers=3, servers=2), seed)
+    rule = rule_of(Sgd(), 0.02)._replace(adding=2.0)
+    job = drawn.setup.job._replace(rule=rule)
+    sim, seen = run(drawn._replace(setup=drawn.setup._replace(job=job)))
+    assert sum(sim.fired.values()) > 0 and violations(seen) == []

@@ -9,6 +9,7 @@ from widemargin.errors import InputError
 from widemargin.losses import Logistic
 from widemargin.objective import primal
 from widemargin.ps import messages as m
+from widemargin.ps.compression import TopK
 from widemargin.ps.job import Range
 from widemargin.ps.optimizers import Adagrad
 from widemargin.ps.parameters import Parameters
@@ -102,6 +103,19 @@ def test_two_workers_reach_the_optimum(policy, tmp_path):
     assert seconds == sorted(seconds)
 
 
+@pytest.mark.parametrize("codec", ["bf16", "int8", TopK(0.2)], ids=repr)
+def test_compressed_gradients_reach_the_optimum_with_fewer_bytes(codec, tmp_path):
+    dual, objective = optimum()
+    sizes, stored = [], job(tmp_path, samples())
+    for engine in (Virtual(2, 2), Virtual(2, 2, compression=codec)):
+        work = averaging(job_of(stored.store, stored.loss, LAM, block_size=150), 10, engine)
+        with engine.start(work, 10) as run:
+            W, b = weights_of(work, run.result().average)
+            sizes.append(run.simulation.bytes["Push"])
+    assert float(primal(objective, samples(), W, b)[0]) <= 1.002 * dual
+    assert sizes[1] < 0.8 * sizes[0]
+
+
 def test_a_synchronous_run_does_not_depend_on_the_network(tmp_path):
     work = job(tmp_path, samples())
     runs = [Virtual(2, 2, Sync(), network=seed).run(work, 2, seed=3) for seed in (0, 1)]
@@ -153,7 +167,7 @@ def test_reading_ahead_gives_the_same_batches(tmp_path):
     assert ahead.keys.tobytes() == here.keys.tobytes()
     for k in (1, 2, 3, 5):
         task.prefetch(m.Block(0, k))
-    assert list(task.batches) == [2, 3, 5]
+    assert list(task.ahead.held) == [2, 3, 5]
     task.close()
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from widemargin.ps import messages as m
+from widemargin.ps.compression import codec_of
 from widemargin.ps.keys import part_key
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.policy import Sync
@@ -43,6 +44,7 @@ class Virtual(NamedTuple):
     servers: int = 2
     policy: object = Sync()
     network: int = 0
+    compression: object = None
 
     def run(self, job, epochs, *, seed=0, shuffle=True):
         with self.start(job, epochs, seed=seed, shuffle=shuffle) as run:
@@ -51,7 +53,14 @@ class Virtual(NamedTuple):
     def start(self, job, epochs, *, seed=0, shuffle=True):
         groups = tuple((f"shard-{g}.0",) for g in range(self.servers))
         settings = Settings(
-            job.n_blocks, epochs, self.policy, groups, seed, shuffle, sparse=job.sparse
+            job.n_blocks,
+            epochs,
+            self.policy,
+            groups,
+            seed,
+            shuffle,
+            sparse=job.sparse,
+            compression=codec_of(self.compression),
         )
         workers = tuple(f"worker-{i}" for i in range(self.workers))
         net, pace = Net(0.001, 0.9), Pace(0.01, spread=0.5)

@@ -10,6 +10,7 @@ import typer
 from widemargin._version import __version__
 from widemargin.cli import (
     explain_options,
+    plan_options,
     simulate_options,
     status_options,
     train_options,
@@ -158,6 +159,7 @@ def evaluate(
 app.command(epilog=explain_options.EXAMPLE)(explain_options.explain)
 app.command(epilog=status_options.EXAMPLE)(status_options.status)
 app.command(epilog=simulate_options.EXAMPLE)(simulate_options.simulate)
+app.command(epilog=plan_options.EXAMPLE)(plan_options.plan)
 
 
 @app.command(epilog="Example: widemargin demo --plot accuracy.png")

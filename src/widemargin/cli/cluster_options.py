@@ -41,6 +41,10 @@ Replicas = Annotated[
     Optional[int],  # noqa: UP045
     _option("Processes that keep each range of the weights.", "R", "1", min=1),
 ]
+Compression = Annotated[
+    Optional[str],  # noqa: UP045
+    _option("How gradients are sent: none, bf16, int8 or topk.", "NAME", "none"),
+]
 Address = Annotated[
     Optional[str],  # noqa: UP045
     _option("Of a Ray that is there, as host:port or auto.", "RAY", "one of its own, here"),
@@ -53,7 +57,16 @@ Dashboard = Annotated[
     Optional[int],  # noqa: UP045
     _option("Serve the live page of the run to this machine.", "PORT", "no page"),
 ]
-NAMES = ("workers", "servers", "policy", "backup", "staleness", "replicas", "address")
+NAMES = (
+    "workers",
+    "servers",
+    "policy",
+    "backup",
+    "staleness",
+    "replicas",
+    "compression",
+    "address",
+)
 
 
 def grouped(said: dict[str, Any]) -> dict[str, Any] | None:

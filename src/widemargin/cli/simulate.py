@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from widemargin.cli.output import Progress, put_json
 from widemargin.errors import choose
+from widemargin.ps.compression import CODECS
 from widemargin.ps.simulate_many import Summary, against_backups, summary, trials
 from widemargin.ps.simulate_stragglers import BACKUPS, FEW, MANY, SLOW, passes
 from widemargin.ps.simulate_trace import trace
@@ -37,9 +38,12 @@ def plan(
     backup: str | None,
     staleness: int | None,
     faults: int | None,
+    compression: str,
 ) -> Plan:
     choose("--policy", policy, {name: name for name in ("all", *FAMILIES)})
-    return Plan(workers, servers, policy, replicas, backups(backup, workers), staleness, faults)
+    choose("--compression", compression, CODECS)
+    b = backups(backup, workers)
+    return Plan(workers, servers, policy, replicas, b, staleness, faults, compression)
 
 
 def with_rounds(plan: Plan, local: int | None, fragments: int | None) -> Plan:
@@ -50,6 +54,10 @@ def with_rounds(plan: Plan, local: int | None, fragments: int | None) -> Plan:
         raise ValueError(
             f"--fragments {fragments} needs --policy sync and a number of --servers that it "
             f"divides, got {plan.policy} and {plan.servers}: all workers push the same ranges."
+        )
+    if local is not None and plan.compression != "none":
+        raise ValueError(
+            f"--local {local} does not go with --compression {plan.compression}. Leave one out."
         )
     return plan._replace(local=local, fragments=fragments)
 
@@ -98,10 +106,10 @@ def replayed(plan: Plan, seed: int, json: bool) -> int:
 
 
 def command(plan: Plan, seed: int) -> str:
-    """What replays a run."""
-    words = ["widemargin", "simulate"]
+    """What replays a run: all that differs from what goes without saying."""
+    words, usual = ["widemargin", "simulate"], Plan._field_defaults
     for name, value in plan._asdict().items():
-        if value is not None:
+        if value != usual.get(name):
             words += [f"--{name}", str(value)]
     return shlex.join([*words, "--replay", str(seed)])
 
@@ -145,6 +153,8 @@ def show(plan: Plan, total: Summary, seconds: float) -> None:
     print(f"\nruns           {total.runs:,} with {plan.workers} workers, {plan.servers} servers")
     print(f"samples        {total.samples:,}{'' if total.failures else ', each once an epoch'}")
     print(f"commits        {total.commits:,}; {total.rollbacks:,} returns to a snapshot")
+    told = "" if plan.compression == "none" else f", {plan.compression}"
+    print(f"pushed         {total.pushed:,} bytes{told}")
     print(f"seconds        {seconds:.1f}, virtual {total.virtual:,.0f}")
     print(f"violations     {len(total.failures)}")
     for failure in total.failures[:TOLD]:

@@ -40,6 +40,9 @@ def simulate(
         Optional[int],  # noqa: UP045
         typer.Option(min=0, metavar="N", show_default="5 to 15", help="Faults of a run; 0: none."),
     ] = None,
+    compression: Annotated[
+        str, typer.Option(metavar="NAME", help="Of gradients: none, bf16, int8 or topk.")
+    ] = "none",
     local: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, metavar="H", help="Workers take H steps of their own to a push."),
@@ -81,8 +84,8 @@ def simulate(
         asked = work.Asked(schedules, seed, replay, plot, n_jobs, json)
         if stragglers:
             return int(work.stragglers(asked))
-        plan = work.plan(workers, servers, policy, replicas, backup, staleness, faults)
-        plan = work.with_rounds(plan, local, fragments)
+        options = (workers, servers, policy, replicas, backup, staleness, faults, compression)
+        plan = work.with_rounds(work.plan(*options), local, fragments)
         return int(work.simulate(plan, asked))
 
     return begin

@@ -19,19 +19,19 @@ from widemargin.memory import size_of
 from widemargin.model_file import save
 from widemargin.ps.messages import Event
 from widemargin.run.shared_fit import EPOCHS
-from widemargin.run.solve import MARGIN_LOSSES
+from widemargin.run.solve import MARGIN_LOSSES, SOLVERS
 from widemargin.threads import cores
 from widemargin.watching.beside import page_beside
 
 FAMILIES = ("sync", "async", "round_robin")
-SOLVERS = ("auto", "sgd", "minibatch")
+ON_CLUSTER = {"auto": "minibatch", "sgd": "minibatch", "minibatch": "minibatch", "dual": "dual"}
 TEST_ROOM = 1 << 30  # bytes that a block of the test data is a share of, without --max-memory
 
 
 def train_cluster(asked: Training, loss: str) -> int:
     """What `train` does, on a cluster; the exit code."""
     refuse(asked, "--workers")
-    choose("--solver", asked.solver, dict.fromkeys(SOLVERS))
+    solver = choose("--solver", asked.solver, ON_CLUSTER)
     choose("--loss", loss, dict.fromkeys(MARGIN_LOSSES))
     said = asked.cluster or {}
     engine = cluster_of(said)
@@ -39,8 +39,8 @@ def train_cluster(asked: Training, loss: str) -> int:
     began = time.perf_counter()
     with packed(asked, limit) as store, page_beside(said.get("dashboard")) as tell:
         loaded = time.perf_counter()
-        watch = Epochs(rows_of(store), asked.epochs or EPOCHS, None)
-        how = {"solver": "minibatch", "loss": loss, "batch_size": asked.batch_size}
+        watch = watch_of(solver, rows_of(store), asked)
+        how = {"solver": solver, "loss": loss, "batch_size": asked.batch_size}
         model = fitted(asked, store, watch, engine=Heard(engine, tell), **how)
     ended, threads = time.perf_counter(), asked.n_jobs or cores()
     report = {**model.training, "scheme": None, "test_error": None}
@@ -51,6 +51,14 @@ def train_cluster(asked: Training, loss: str) -> int:
     report["seconds"] = seconds
     put_json(report) if asked.json else _show(report, asked)
     return verdict(report.pop("solved"), report)
+
+
+def watch_of(solver: str, n: int, asked: Training) -> Epochs:
+    """What is told of the run while it lasts."""
+    if solver == "dual":
+        kind = SOLVERS[solver]
+        return Epochs(n, asked.epochs or kind.epochs, asked.tol or kind.tol)
+    return Epochs(n, asked.epochs or EPOCHS, None)
 
 
 def cluster_of(said: Mapping[str, Any]) -> Any:
@@ -74,6 +82,7 @@ def cluster_of(said: Mapping[str, Any]) -> Any:
         servers=said.get("servers", 1),
         policy=policies[name],
         replicas=said.get("replicas", 1),
+        compression=said.get("compression"),
         snapshot_to=said.get("snapshot_to"),
     )
 

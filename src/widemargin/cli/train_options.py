@@ -131,6 +131,7 @@ def train(
     backup: clusters.Backup = None,
     staleness: clusters.Staleness = None,
     replicas: clusters.Replicas = None,
+    compression: clusters.Compression = None,
     address: clusters.Address = None,
     snapshot_to: clusters.SnapshotTo = None,
     dashboard: clusters.Dashboard = None,

@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from widemargin.data.rows import n_features
@@ -28,6 +28,7 @@ from widemargin.estimators._proba import (
     log_proba_of,
     proba_of,
 )
+from widemargin.estimators.svc_engine import refuse_with_engine, solve_on_engine
 from widemargin.losses import Hinge, Loss, SquaredHinge
 from widemargin.objective import Objective
 from widemargin.penalties import L1, L2, Penalty
@@ -78,6 +79,10 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     probability : bool, default=False
         Ours: after the fit also fit Platt's sigmoid, or one per class, to scores cross-validated
         on 5 folds, and so offer `predict_proba` and `predict_log_proba`.
+    engine : None or a `widemargin.cluster.Cluster`, default=None
+        Ours: where the steps are taken; None, this process. An engine's workers climb the dual on
+        blocks of rows and its servers add what they move, after CoCoA+; this process certifies the
+        whole at the end of each epoch. Needs penalty 'l2' and multi_class 'ovr'.
 
     Attributes
     ----------
@@ -126,6 +131,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [Integral, None],
         "probability": ["boolean"],
+        "engine": [HasMethods(["start"]), None],
     }
 
     def __init__(
@@ -145,6 +151,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         max_iter: int = 1000,
         n_jobs: int | None = None,
         probability: bool = False,
+        engine: Any = None,
     ) -> None:
         self.dual = dual
         self.tol = tol
@@ -160,6 +167,7 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.penalty = penalty
         self.loss = loss
         self.probability = probability
+        self.engine = engine
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearSVC:
@@ -167,6 +175,8 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         joint = self.multi_class == JOINT
         if not joint:
             self._refuse_combinations()
+        if self.engine is not None:
+            refuse_with_engine(self)
         rows, X, y = checked_rows(self, X, y, reset=True)
         make = joint_samples if joint else make_samples
         samples, self.classes_ = samples_of(rows, y, sample_weight, X, self.class_weight, make)
@@ -207,6 +217,8 @@ class LinearSVC(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         objective = self._objective()
         epochs, progress = max(int(self.max_iter), 1), self._report if self.verbose else None
         tol, rng, threads = float(self.tol), generator(self.random_state), threads_of(self.n_jobs)
+        if self.engine is not None:
+            return solve_on_engine(self, objective, samples, rng, progress)
         if self.multi_class == JOINT:
             return fit_joint(
                 objective, samples, tol=tol, max_epochs=epochs, rng=rng, progress=progress

@@ -16,12 +16,14 @@ import numpy as np
 from widemargin.data.rows import Array
 from widemargin.errors import SnapshotError, TrainingError
 from widemargin.ps import messages as m
+from widemargin.ps.compression import Codec, codec_of, decode
+from widemargin.ps.feedback import packer_of
 from widemargin.ps.job import Job, Range, RoundTask, Task, ranges, split_update
 from widemargin.ps.keys import manifest_key, part_key, snapshot_key, stamp_of
 from widemargin.ps.ledger import Ledger
 from widemargin.ps.local import cadence_of
 from widemargin.ps.parameters import Parameters, Rule, Update
-from widemargin.ps.rounds import Recall, refuse_groups
+from widemargin.ps.rounds import Recall, refuse_compression, refuse_groups
 
 WORKER, SERVER = "worker-0", "shard-0.0"
 
@@ -111,6 +113,7 @@ class Serial(NamedTuple):
     records: Records | None = None
     snapshot_every: int = 0
     groups: int = 1  # key ranges, as a cluster would keep them
+    compression: Codec | str | None = None  # of gradients: what it does to them, without a wire
 
     def start(self, job: Job, epochs: int, seed: int) -> SerialRun:
         records = Memory() if self.records is None else self.records
@@ -139,13 +142,14 @@ class SerialRun:
             for part, start in zip(parts, starts[:-1], strict=True)
         ]
         self.cuts = [Range(int(a), int(b)) for a, b in zip(starts, starts[1:], strict=False)]
+        self.packer = packer_of(codec_of(engine.compression), self.cuts, seed)
+        self.last: m.LeaseId | None = None  # the newest that was committed
         self.records.on(m.Save(self.term, "term", self.term, ""))
         self.task: Task | None = None
         cadence = cadence_of(job)
         refuse_groups(cadence, len(parts))
+        refuse_compression(cadence, self.packer is not None)
         self.recall = Recall(cadence, len(parts))
-        self.lease: m.LeaseId = (self.term, 0)
-        self.last: m.LeaseId | None = None  # the one before it in this term
 
     def events(self) -> Iterator[m.Event]:
         yield self._event("running", version=self.version)
@@ -171,12 +175,12 @@ class SerialRun:
         """One block, from its lease to its commit."""
         assert self.task is not None
         ledger, before = self.ledger, (self.term, self.version)
-        lease = self.lease = (self.term, self.version + 1)
+        lease = (self.term, self.version + 1)
         block = ledger.take(lease, WORKER, self.version, 0.0)
         assert block is not None
         if ledger.free:
             self.task.prefetch(m.Block(block.epoch, ledger.free[0]))
-        self._apply(block)
+        self._apply(lease, block)
         self.version += 1
         stamp = (self.term, self.version)
         ledger.commit([block])
@@ -188,13 +192,13 @@ class SerialRun:
         if ended or (self.every and self.version % self.every == 0):
             yield self._snapshot(stamp)
 
-    def _apply(self, block: m.Block) -> None:
+    def _apply(self, lease: m.LeaseId, block: m.Block) -> None:
         assert self.task is not None
         values = [shard.read() for shard in self.shards]
         for part in values:
             part.flags.writeable = False
         try:
-            pieces = self._pieces(block, values)
+            pieces = self._pieces(lease, block, values)
         except Exception as error:
             raise TrainingError(
                 f"the gradient of block {block.number} of epoch {block.epoch} failed: "
@@ -205,21 +209,32 @@ class SerialRun:
                 shard.check(piece)
                 shard.apply([piece])
 
-    def _pieces(self, block: m.Block, values: Sequence[Any]) -> Sequence[Update | None]:
+    def _pieces(
+        self, lease: m.LeaseId, block: m.Block, values: Sequence[Any]
+    ) -> Sequence[Update | None]:
         """For each shard the update of a block."""
         assert self.task is not None
-        if self.recall.cadence is None:
-            return split_update(self.task.compute(block, values, None), self.cuts)
+        if self.recall.cadence is not None:
+            return self._round(lease, block, values)
+        pieces: tuple[Any, ...] = split_update(self.task.compute(block, values, None), self.cuts)
+        if self.packer is not None:
+            pieces = self.packer.pack(lease, self.last, block, pieces)
+        self.last = lease
+        return tuple(map(decode, pieces))
+
+    def _round(
+        self, lease: m.LeaseId, block: m.Block, values: Sequence[Any]
+    ) -> Sequence[Update | None]:
         view = ((SERVER,),) * len(values)
-        lease = m.Lease(self.lease, block, self.version, True, view, view, None, self.last)
-        resume, wanted = self.recall.begin(lease)
+        letter = m.Lease(lease, block, self.version, True, view, view, None, self.last)
+        resume, wanted = self.recall.begin(letter)
         pulled = tuple(part if g in wanted else None for g, part in enumerate(values))
-        version = self.version if wanted else self.recall.oldest(lease)
+        version = self.version if wanted else self.recall.oldest(letter)
         keys = (None,) * len(values)
-        ask = m.Compute(self.lease, block, version, pulled, keys, resume)
+        ask = m.Compute(lease, block, version, pulled, keys, resume=resume)
         pieces = cast(RoundTask, self.task).round(ask)
-        self.recall.done(lease, version, bool(wanted))
-        self.last = self.lease
+        self.recall.done(letter, version, bool(wanted))
+        self.last = lease
         return pieces
 
     def _snapshot(self, stamp: m.Stamp) -> m.Event:

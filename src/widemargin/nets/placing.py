@@ -13,6 +13,7 @@ from widemargin.data.rows import Array
 from widemargin.nets.engines import Engine, Serial, SerialRun, parts_of, vector_of
 from widemargin.nets.virtual import Virtual
 from widemargin.ps import messages as m
+from widemargin.ps.compression import Codec
 from widemargin.ps.policy import Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.snapshot import latest
@@ -43,8 +44,8 @@ def engine_of(
             "checkpoint has no meaning in virtual time: a run there begins anew from its seed. "
             "Leave it out."
         )
-    every = cluster.snapshot_every if isinstance(cluster, Serial) else 0
-    return InFolder(Path(checkpoint), every)
+    serial = cluster if isinstance(cluster, Serial) else Serial()
+    return InFolder(Path(checkpoint), serial.snapshot_every, serial.compression)
 
 
 def refuse_resume(checkpoint: PathLike | None, resume: Resume) -> None:
@@ -69,6 +70,7 @@ class InFolder:
 
     path: Path
     snapshot_every: int
+    compression: Codec | str | None = None
 
     def start(self, job: Any, epochs: int, seed: int) -> SerialRun:
         known = Folder(self.path, 0).read("run.json") or {"servers": 1}
@@ -78,7 +80,8 @@ class InFolder:
             members = (("shard-0.0",),)
             settings = Settings(job.n_blocks, epochs, Sync(), members, seed, job.shuffle)
             folder.write("run.json", {"name": "", **fingerprint(job, settings)})
-        return Serial(folder, self.snapshot_every, groups).start(job, epochs, seed)
+        engine = Serial(folder, self.snapshot_every, groups, self.compression)
+        return engine.start(job, epochs, seed)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from widemargin.data.rows import Array
 from widemargin.nets.engines import parts_of, vector_of
 from widemargin.ps import messages as m
+from widemargin.ps.compression import Codec, codec_of
 from widemargin.ps.job import Job, Range, Task
 from widemargin.ps.local import Rounds, cadence_of
 from widemargin.ps.parameters import Rule
 from widemargin.ps.policy import Policy, Sync
-from widemargin.ps.rounds import refuse_cadence
-from widemargin.ps.settings import Settings
+from widemargin.ps.settings import Settings, refuse_rounds
 from widemargin.ps.simulate import Setup, Simulation
 from widemargin.ps.simulate_pace import Pace
 
@@ -33,6 +33,7 @@ class Virtual(NamedTuple):
     replicas: int = 1
     policy: Policy = Sync(0)
     pace: Pace = UNEVEN
+    compression: Codec | str | None = None
 
     def start(self, job: Job, epochs: int, seed: int) -> VirtualRun:
         return VirtualRun(self, job, epochs, seed)
@@ -76,9 +77,12 @@ class VirtualRun:
             tuple(f"shard-{g}.{r}" for r in range(engine.replicas)) for g in range(engine.servers)
         )
         shuffle = getattr(job, "shuffle", True)
-        settings = Settings(job.n_blocks, epochs, engine.policy, groups, seed, shuffle)
+        codec = codec_of(engine.compression)
+        settings = Settings(
+            job.n_blocks, epochs, engine.policy, groups, seed, shuffle, compression=codec
+        )
         settings = settings._replace(cadence=cadence_of(job))
-        refuse_cadence(settings.cadence, engine.policy, engine.servers)
+        refuse_rounds(settings)
         self.job, self.groups, self.key, self.told = job, engine.servers, "", 0
         batches = job.job if isinstance(job, Rounds) else job
         self.task: Task | None = batches.open()

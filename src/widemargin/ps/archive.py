@@ -58,7 +58,7 @@ def saved(books: Books, key: str, now: float) -> list[m.Send]:
 def whole(books: Books, pending: Pending, now: float) -> list[m.Send]:
     """The log before it is needless, and older snapshots but one."""
     oldest, books.latest, books.pending = books.base, pending.manifest, None
-    behind = [books.roster.members[name].stamp[1] for name in books.roster.required()]
+    behind = [books.roster.members[name].stamp[1] for name in books.roster.all_full()]
     for version in [v for v in books.log if v <= min([pending.stamp[1], *behind])]:
         del books.log[version]
     sends = [m.Send(m.STORAGE, m.Outdate(oldest))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from widemargin.ps import archive, leases
 from widemargin.ps import messages as m
 from widemargin.ps.books import RUNNING, Books
@@ -61,11 +63,22 @@ def n_needed(books: Books, now: float) -> int:
     policy = books.settings.policy
     if not isinstance(policy, Sync):
         return 1
-    hands = books.roster.hands.values()
+    hands = books.roster.at_work(now)
     backup = policy.backup
     if backup == "auto":
         backup = best_backup(books.roster.arrivals(books.ledger.leases, now))
-    return needed(backup, sum(not hand.stalled for hand in hands), books.ledger.left)
+    n = needed(backup, len(hands), books.ledger.left)
+    return max(1, min(n, within_reach(books, hands)))
+
+
+def within_reach(books: Books, hands: Collection[str]) -> int:
+    """How many blocks can come together: those that are leased, some perhaps twice, and free ones
+    that workers without a lease may take. What was freed when all others are done comes next time.
+    """
+    leases = books.ledger.leases.values()
+    busy = {held.worker for held in leases}
+    idle = [name for name in hands if name not in busy]
+    return len({held.block for held in leases}) + min(len(books.ledger.free), len(idle))
 
 
 def decide(books: Books, chosen: list[m.LeaseId], now: float) -> list[m.Send]:

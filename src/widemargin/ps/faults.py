@@ -3,8 +3,11 @@
 crash       a process dies and is started again: nothing of its memory is left
 pause       a process stands still, as under SIGSTOP, and goes on where it was
 partition   links are cut: between two processes, in one direction only, or all of one process
-twin        another coordinator begins while the first goes on, as when a node is cut off and what
-            ran on it is started elsewhere; messages to "coordinator" reach one of the two
+hold        links are held up: what is sent waits, and comes when they are free, though its sender
+            may be dead by then and another in its place
+twin        another coordinator begins while the first goes on, at once or after it was stopped, as
+            when a node is cut off and what ran on it is started elsewhere; messages to
+            "coordinator" reach one of the two
 slow        storage answers late
 leave       a worker dies for good
 join        a worker comes in addition
@@ -20,7 +23,8 @@ from functools import partial
 from typing import NamedTuple
 
 from widemargin.ps import messages as m
-from widemargin.ps.simulate import Simulation, role_of
+from widemargin.ps.simulate import Simulation
+from widemargin.ps.simulate_process import role_of
 
 KINDS = ("crash", "restart", "pause", "partition", "duplicate", "reorder", "drop")
 ROLES = ("worker", "shard", "coordinator")
@@ -49,9 +53,9 @@ def draw(
     """So many faults before `horizon`, each kind at each role equally likely; or `at` one role."""
     roles = {role: [name for name in names if role_of(name) == role] for role in ROLES}
     faults, leaving = [], roles["worker"][1:]
-    kinds = [(kind, role) for kind in ("crash", "pause", "partition") for role in ROLES]
+    kinds = [(kind, role) for kind in ("crash", "pause", "partition", "hold") for role in ROLES]
     kinds += [("partition", m.STORAGE), ("slow", m.STORAGE)]
-    kinds += [("twin", m.COORDINATOR)]
+    kinds += [("twin", m.COORDINATOR)] * 2
     kinds += [("join", "worker"), ("leave", "worker")]
     kinds = [(kind, role) for kind, role in kinds if at in (None, role)]
     for i in range(count):
@@ -65,7 +69,7 @@ def draw(
                 faults.append(Fault(time, kind, name, FOREVER))
         else:
             name = rng.choice(roles.get(role, [m.STORAGE]))
-            links = draw_links(rng, name, names) if kind == "partition" else ()
+            links = draw_links(rng, name, names) if kind in ("partition", "hold") else ()
             faults.append(Fault(time, kind, name, duration, links))
     return sorted(faults)
 
@@ -125,11 +129,36 @@ def _partition(sim: Simulation, fault: Fault) -> None:
     sim.at(fault.duration, partial(sim.wires.mend, fault.links))
 
 
+def _hold(sim: Simulation, fault: Fault) -> None:
+    told = ", ".join(f"{source}→{to}" for source, to in fault.links)
+    sim.tell("hold", fault.name, f"held up for {fault.duration:.3f} s: {told}")
+    sim.wires.hold(fault.links)
+    sim.at(fault.duration, partial(_loosen, sim, fault.links))
+
+
+def _loosen(sim: Simulation, links: tuple[tuple[str, str], ...]) -> None:
+    for source, to, message in sim.wires.loosen(links):
+        sim.carry(source, to, message)
+
+
 def _twin(sim: Simulation, fault: Fault) -> None:
-    if sim.processes[m.COORDINATOR].alive:
-        told = f"another coordinator starts, the old one goes on for {fault.duration:.3f} s"
-        sim.tell("twin", fault.name, told)
-        sim.replace_coordinator(fault.duration)
+    """At once, or after the old one has stood still for some time; then it wakes beside the new."""
+    process, deadline_s = sim.processes[m.COORDINATOR], sim.settings.deadline_s
+    if not process.alive:
+        return
+    stopped = sim.rng.choice([0.0, sim.rng.random(), 2.0 * sim.rng.random()]) * deadline_s
+    wakes = sim.rng.choice([0.0, 0.1, 0.2, 1.0]) * deadline_s * sim.rng.random()
+    if stopped and process.paused is None:
+        sim.pause(m.COORDINATOR)
+    told = f"another coordinator starts in {stopped:.3f} s, the old one wakes {wakes:.3f} s later"
+    sim.tell("twin", fault.name, f"{told} and is gone after {fault.duration:.3f} s")
+    sim.at(stopped, partial(_replace, sim, process.life, wakes, wakes + fault.duration))
+
+
+def _replace(sim: Simulation, life: int, wakes: float, until: float) -> None:
+    process = sim.processes[m.COORDINATOR]
+    if process.alive and process.life == life:
+        sim.replace_coordinator(wakes, until)
 
 
 def _slow(sim: Simulation, fault: Fault) -> None:
@@ -157,6 +186,7 @@ BEGIN = {
     "crash": _crash,
     "pause": _pause,
     "partition": _partition,
+    "hold": _hold,
     "twin": _twin,
     "slow": _slow,
     "leave": _leave,

@@ -29,7 +29,7 @@ class Update(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """The mean of updates, in the positions of one shard."""
+    """The mean or the sum of updates, in the positions of one shard."""
 
     at: Any  # (m,) positions, sorted, each once; None: all of them
     values: Array  # (m, width) or (n, width), read-only
@@ -127,22 +127,33 @@ def fixed(values: Array) -> Array:
     return view
 
 
-def mean(
-    updates: Sequence[Update], at: list[Array | None], sparse: bool, room: Scratch
-) -> Gradient:
-    """g = Σ cᵢ gᵢ with cᵢ = nᵢ / Σ nᵢ, added up in the order given.
+def shares(updates: Sequence[Update], adding: float | None) -> list[float]:
+    """cᵢ = nᵢ / Σ nᵢ; with `adding` = σ the same for all N updates, min(1, σ / N)."""
+    if adding is not None:
+        return [min(1.0, adding / len(updates))] * len(updates)
+    weight = float(sum(update.n for update in updates)) or 1.0
+    return [update.n / weight for update in updates]
 
-    A single update is taken as it is: its c is 1. If Σ nᵢ = 0, so is g. What no update names has
-    the gradient 0. With `sparse`, updates that all name their keys cost O(nonzeros) and give what
-    they name alone; else, and where one names none, the gradient is of all keys.
+
+def combined(
+    updates: Sequence[Update],
+    at: list[Array | None],
+    sparse: bool,
+    room: Scratch,
+    adding: float | None = None,
+) -> Gradient:
+    """g = Σ cᵢ gᵢ with the cᵢ of `shares`, added up in the order given.
+
+    A single update is taken as it is: its c is 1. If Σ nᵢ = 0, so is a mean. What no update names
+    has the gradient 0. With `sparse`, updates that all name their keys cost O(nonzeros) and give
+    what they name alone; else, and where one names none, the gradient is of all keys.
     """
     if len(updates) == 1 and updates[0].n > 0.0 and (at[0] is None or sparse):
         return Gradient(at[0], fixed(updates[0].values))
-    weight = float(sum(update.n for update in updates)) or 1.0
     number = updates[0].values.dtype.type
     parts = [
-        Part(a, fixed(update.values), number(update.n / weight))
-        for a, update in zip(at, updates, strict=True)
+        Part(a, fixed(update.values), number(c))
+        for a, update, c in zip(at, updates, shares(updates, adding), strict=True)
     ]
     if sparse and all(part.at is not None for part in parts):
         return _named(parts)
@@ -163,6 +174,7 @@ def _named(parts: list[Part]) -> Gradient:
 
 def _all(parts: list[Part], total: Array) -> Array:
     """The sum over all keys, in `total`."""
+    total = total[: len(parts[0].values)] if parts[0].at is None else total
     flat, rest = total.reshape(-1), parts
     if len(parts) > 1 and parts[0].at is None and parts[1].at is None:
         (_, g, c), (_, h, d), *rest = parts

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from widemargin.ps import messages as m
+from widemargin.ps.feedback import Packer
 from widemargin.ps.parameters import Rule, Update
 
 
@@ -105,10 +106,10 @@ def split_update(update: Update, parts: Sequence[Range]) -> tuple[Update, ...]:
 
 
 class Carrier:
-    """Answers what a worker asks of its own process."""
+    """Answers what a worker asks of its own process; `packer` encodes what is to be pushed."""
 
-    def __init__(self, task: Task, parts: Sequence[Range]) -> None:
-        self.task, self.parts = task, parts
+    def __init__(self, task: Task, parts: Sequence[Range], packer: Packer | None = None) -> None:
+        self.task, self.parts, self.packer = task, parts, packer
 
     def on(self, message: Any) -> Any:
         """The message that goes back to the worker; None: nothing."""
@@ -128,6 +129,9 @@ class Carrier:
             if ask.resume is not None:
                 return m.Computed(ask.lease, cast(RoundTask, self.task).round(ask))
             update = self.task.compute(ask.block, ask.values, keys)
+            pieces: tuple[Any, ...] = split_update(update, self.parts)
+            if self.packer is not None:
+                pieces = self.packer.pack(ask.lease, ask.last, ask.block, pieces)
         except Exception as error:
             return m.Broken(ask.lease, f"{type(error).__name__}: {error}")
-        return m.Computed(ask.lease, split_update(update, self.parts))
+        return m.Computed(ask.lease, pieces)

@@ -79,7 +79,8 @@ def of(books: Books, worker: str) -> list[m.LeaseId]:
 
 
 def hurry(books: Books, now: float) -> list[m.Send]:
-    """Take leases away that others wait for and that have become hopeless."""
+    """Take leases away that others wait for and that have become hopeless: too old, or of a worker
+    that says nothing."""
     policy, typical = books.settings.policy, books.roster.typical()
     if typical is None or (isinstance(policy, Async) and policy.max_staleness is None):
         return []
@@ -88,7 +89,9 @@ def hurry(books: Books, now: float) -> list[m.Send]:
     for lease, held in list(books.ledger.leases.items()):
         gradient = books.gradients.get(lease)
         whole = gradient is not None and gradient.arrival is not None
-        if not whole and now - held.since > limit:
-            books.roster.hands[held.worker].stalled = True
+        hand = books.roster.hands[held.worker]
+        quiet = hand.seen < now - books.settings.quiet_s
+        if not whole and (quiet or now - held.since > limit):
+            hand.stalled = True
             sends += void(books, lease, now)
     return sends

@@ -28,6 +28,7 @@ def alive(books: Books, alive: m.Alive, now: float) -> list[m.Send]:
         True,
     )
     member.term, member.whole, member.stamp = alive.term, alive.whole, alive.stamp
+    member.quiet = False
     return sends + place(books, name, member, now)
 
 
@@ -89,11 +90,17 @@ def attend_all(books: Books, now: float) -> list[m.Send]:
 
 
 def bury(books: Books, now: float) -> list[m.Send]:
-    """Who has been silent for too long counts as dead."""
-    limit, sends = now - books.settings.deadline_s, []
+    """Who has been silent for too long counts as dead, and before is not waited for: while another
+    member serves the group a gradient needs no place at this one, which gets what it lacks later.
+    """
+    limit, quiet, sends = now - books.settings.deadline_s, now - books.settings.quiet_s, []
     for name in books.roster.present():
-        if books.roster.members[name].seen < limit:
+        member = books.roster.members[name]
+        if member.seen < limit:
             sends += gone(books, name, "silent", now)
+        elif member.seen < quiet and not member.quiet:
+            member.quiet = True
+            sends += commits.settle(books, now)
     return sends
 
 
@@ -102,6 +109,7 @@ def gone(books: Books, name: str, why: str, now: float) -> list[m.Send]:
     member = books.roster.members[name]
     books.reports.pop(name, None)
     member.present, member.whole, member.term, member.stamp = False, False, 0, (0, 0)
+    member.quiet = False
     return unfit(books, name, why, now)
 
 

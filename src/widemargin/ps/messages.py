@@ -338,6 +338,7 @@ class Compute(NamedTuple):
     version: int
     values: tuple[Any, ...]
     keys: tuple[Any, ...]
+    last: LeaseId | None = None  # see `Lease`
     resume: Resume | None = None
 
 

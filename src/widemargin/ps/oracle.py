@@ -13,7 +13,6 @@ for bit, every gradient made of a θ that the policy allows.
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,12 +22,13 @@ import numpy as np
 from widemargin.ps import messages as m
 from widemargin.ps.job import Range
 from widemargin.ps.local import Rounds
-from widemargin.ps.oracle_replay import Replay, equal, learned, read_at
+from widemargin.ps.oracle_replay import Replay, equal, learned, ledger_told, read_at
 from widemargin.ps.oracle_rounds import Chains
 from widemargin.ps.policy import Async, RoundRobin, Sync
 from widemargin.ps.settings import Settings
-from widemargin.ps.simulate import Computation, Simulation
+from widemargin.ps.simulate import Simulation
 from widemargin.ps.simulate_job import Problem
+from widemargin.ps.simulate_process import Computation
 from widemargin.ps.simulate_storage import Kept
 
 
@@ -55,6 +55,7 @@ class Record(NamedTuple):
     longest: float  # seconds of a gradient
     quiet: float  # when all faults had ended
     until: float  # when the run had to be at its end
+    unkept: list[str]  # orders that a role followed although it had said that it would not
     rounds: Rounds | None  # of batches of the problem; None: its batches are the blocks
 
 
@@ -84,12 +85,15 @@ def record(sim: Simulation, quiet: float, until: float) -> Record:
         longest,
         quiet,
         until,
+        sim.word.broken,
         rounds,
     )
 
 
 def violations(seen: Record) -> list[str]:
     """What was promised and not kept; nothing: all is well."""
+    if seen.unkept:
+        return seen.unkept
     last = seen.events[-1] if seen.events else None
     if last is None or last.kind != "done":
         how = f"failed: {last.what['reason']}" if last and last.kind == "failed" else "did not end"
@@ -169,13 +173,6 @@ def ledger_of(settings: Settings, path: Sequence[Commit]) -> tuple[int, set[int]
     blocks = [block for commit in path for _, block in commit.parts]
     epoch = len(blocks) // settings.n_blocks
     return epoch, {block.number for block in blocks if block.epoch == epoch}
-
-
-def ledger_told(settings: Settings, record: Mapping[str, Any]) -> tuple[int, set[int]]:
-    """The same, from a snapshot."""
-    bits = np.frombuffer(base64.b64decode(record["committed"]), np.uint8)
-    done = np.unpackbits(bits, count=settings.n_blocks)
-    return int(record["epoch"]), {int(i) for i in np.flatnonzero(done)}
 
 
 # gradients
@@ -275,7 +272,8 @@ def leased_again(seen: Record, path: Sequence[Commit]) -> list[str]:
 
 def kept_at_shards(seen: Record) -> list[str]:
     """Promise 3: only where shards were hit, or their links, may a run go back to a snapshot."""
-    hit = [time for time, kind, name, _ in seen.told if "shard" in name or kind == "partition"]
+    links = ("partition", "hold")
+    hit = [time for time, kind, name, _ in seen.told if "shard" in name or kind in links]
     early = [time for time in returns(seen.events) if time < min(hit, default=np.inf)]
     return [f"went back to a snapshot at {time:.3f}, no shard being hit" for time in early]
 

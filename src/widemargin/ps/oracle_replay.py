@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 
 from widemargin.data.rows import Array
 from widemargin.ps import messages as m
+from widemargin.ps.compression import decode
 from widemargin.ps.job import Job, Range
 from widemargin.ps.parameters import Parameters
-from widemargin.ps.simulate import Computation
+from widemargin.ps.settings import Settings
 from widemargin.ps.simulate_job import Problem, loss
+from widemargin.ps.simulate_process import Computation
 
 
 class Replay:
@@ -39,7 +42,7 @@ class Replay:
         if not all(one.updates for several in made for one in several):
             return False
         for g, store in enumerate(self.stores):
-            updates = [several[0].updates[g] for several in made]
+            updates = [decode(several[0].updates[g]) for several in made]
             if updates[0] is not None:
                 store.apply(updates)
         self.keep(stamp)
@@ -75,3 +78,10 @@ def learned(problem: Problem, replay: Replay) -> list[str]:
     """The loss is lower than at the beginning."""
     first, last = (loss(problem, np.concatenate(replay.reads[i])) for i in (0, -1))
     return [] if last < first else [f"the loss went from {first:.4g} to {last:.4g}"]
+
+
+def ledger_told(settings: Settings, record: Mapping[str, Any]) -> tuple[int, set[int]]:
+    """Epoch and committed blocks, as a snapshot has them."""
+    bits = np.frombuffer(base64.b64decode(record["committed"]), np.uint8)
+    done = np.unpackbits(bits, count=settings.n_blocks)
+    return int(record["epoch"]), {int(i) for i in np.flatnonzero(done)}

@@ -14,7 +14,7 @@ from widemargin.ps import messages as m
 from widemargin.ps.local import LocalTask, Rounds
 from widemargin.ps.oracle_replay import Replay
 from widemargin.ps.parameters import Update
-from widemargin.ps.simulate import Computation
+from widemargin.ps.simulate_process import Computation
 
 
 class Chains:
@@ -76,7 +76,8 @@ class Chains:
 
     def done(self, lease: m.LeaseId, made: Computation) -> bool:
         """Do the same steps give the same update, bit for bit?"""
-        ask = m.Compute(lease, made.block, made.version, made.values, made.keys, made.resume)
+        resume = made.resume
+        ask = m.Compute(lease, made.block, made.version, made.values, made.keys, resume=resume)
         again = self.task.round(ask)
         return all(same(one, other) for one, other in zip(made.updates, again, strict=True))
 

@@ -26,6 +26,7 @@ class Member:
     stamp: Stamp = (0, 0)
     full: bool = False
     present: bool = False
+    quiet: bool = False  # silent for a while, not long enough to be dead
     copied: float = -1e9  # when a copy was last asked for it
     behind: float | None = None  # since when it lacks the commit that comes next
 
@@ -70,8 +71,13 @@ class Roster:
     def full(self, g: int) -> list[str]:
         return [name for name in self.settings.groups[g] if self.members[name].full]
 
+    def heard(self, g: int) -> list[str]:
+        """Full members of a group, without quiet ones unless all are quiet."""
+        full = self.full(g)
+        return [name for name in full if not self.members[name].quiet] or full
+
     def sources(self) -> View:
-        return tuple(tuple(self.full(g)) for g in range(len(self.settings.groups)))
+        return tuple(tuple(self.heard(g)) for g in range(len(self.settings.groups)))
 
     def view(self) -> View:
         """Who takes pushes: also those that wait for a copy."""
@@ -92,7 +98,16 @@ class Roster:
         return all(member.term == term and not member.whole for member in alive)
 
     def required(self) -> list[str]:
+        """Whose hold on a gradient is waited for."""
+        return [name for group in self.sources() for name in group]
+
+    def all_full(self) -> list[str]:
         return [name for name, member in self.members.items() if member.full]
+
+    def at_work(self, now: float) -> dict[str, Hand]:
+        """The workers that a synchronous step may wait for."""
+        limit = now - self.settings.quiet_s
+        return {n: h for n, h in self.hands.items() if not h.stalled and h.seen >= limit}
 
     def present(self) -> list[str]:
         return [name for name, member in self.members.items() if member.present]
@@ -102,9 +117,9 @@ class Roster:
         since = {held.worker: held.since for held in leases.values()}
         begun = min(since.values(), default=now)
         times = []
-        for name, hand in self.hands.items():
+        for name, hand in self.at_work(now).items():
             known = hand.durations or [d for other in self.hands.values() for d in other.durations]
-            if hand.stalled or not known:
+            if not known:
                 continue
             if name in since and hand.busy is None:
                 takes = known[-1]

@@ -114,3 +114,12 @@ def refuse_groups(cadence: Cadence | None, groups: int) -> None:
             f"fragments={cadence.fragments} must divide servers={groups}: a fragment is made of "
             f"whole ranges of keys. Give servers={cadence.fragments}, or a multiple."
         )
+
+
+def refuse_compression(cadence: Cadence | None, compressed: bool) -> None:
+    """ValueError for rounds whose updates would be compressed."""
+    if cadence is not None and compressed:
+        raise ValueError(
+            "compression does not go with local steps: its error bounds are those of gradients, "
+            "not of what many steps have made. Give compression='none', or no local steps."
+        )

@@ -14,6 +14,9 @@ class Rule(NamedTuple):
 
     The keys from `free_from` on, those of the intercept, do not shrink, neither by λ nor by a
     weight decay, and step with `free_share` ηₜ.
+
+    Of the updates of one commit the servers take the mean, or, with `adding` = σ, the sum: each
+    counts in full while they are σ at most, else σ / N, so that N of them never weigh more than σ.
     """
 
     optimizer: Optimizer
@@ -22,6 +25,7 @@ class Rule(NamedTuple):
     free_from: int | None = None  # counted over all shards; None: no key is free
     free_share: float = 1.0
     decay: float | None = None  # α of the average θ̄ ← α θ̄ + (1 − α) θ; None: none is kept
+    adding: float | None = None  # σ ≥ 1: updates are added; None: averaged
 
 
 def refuse_rule(rule: Rule) -> None:
@@ -43,6 +47,11 @@ def refuse_rule(rule: Rule) -> None:
         raise ValueError(
             f"decay must be None or at least 0 and below 1, got {rule.decay!r}. "
             "Give the share that the average keeps, such as 0.999."
+        )
+    if rule.adding is not None and not (1.0 <= rule.adding < math.inf):
+        raise ValueError(
+            f"adding must be None or finite and at least 1, got {rule.adding!r}: a single update "
+            "counts in full. Give the number of updates that may be added."
         )
     if rule.free_from is not None and rule.free_from < 0:
         raise ValueError(

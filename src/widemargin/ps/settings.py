@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+from widemargin.ps.compression import Codec
 from widemargin.ps.policy import Policy
-from widemargin.ps.rounds import Cadence
+from widemargin.ps.rounds import Cadence, refuse_cadence, refuse_compression
 
 
 class Settings(NamedTuple):
     """The run: how much work, under which policy, and after how long a silence is a death.
 
     `groups` lists, for each key range, the names of its members (replicas). Seconds: a role silent
-    for `deadline_s` counts as dead; what is unanswered is sent again after `retry_s`.
+    for `deadline_s` counts as dead, and is not waited for after `quiet_s`; what is unanswered is
+    sent again after `retry_s`.
     """
 
     n_blocks: int
@@ -24,13 +27,21 @@ class Settings(NamedTuple):
     sparse: bool = False  # workers pull and push only the keys that a block touches
     snapshot_every: int = 0  # commits; 0: only at the end of an epoch
     deadline_s: float = 10.0
+    quiet_s: float = math.inf  # who is silent for so long is not waited for, where others can serve
     retry_s: float = 1.0
     tick_s: float = 0.25
     give_up_s: float = 120.0  # a group without any living member for so long ends the run
     attempts: int = 3  # a block whose gradient raises an error so often ends the run
+    compression: Codec | None = None  # of what workers push
     cadence: Cadence | None = None  # blocks are rounds of several batches; see `rounds`
 
 
 def group_of(settings: Settings, member: str) -> int:
     """The key range that a member serves."""
     return next(g for g, members in enumerate(settings.groups) if member in members)
+
+
+def refuse_rounds(settings: Settings) -> None:
+    """ValueError where rounds do not go with the rest of the settings."""
+    refuse_cadence(settings.cadence, settings.policy, len(settings.groups))
+    refuse_compression(settings.cadence, settings.compression is not None)

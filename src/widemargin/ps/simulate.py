@@ -11,20 +11,21 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-from widemargin.data.rows import Array
 from widemargin.ps import messages as m
 from widemargin.ps.coordinator import Coordinator
+from widemargin.ps.feedback import packer_of
 from widemargin.ps.job import Carrier, Job, Range, ranges
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.settings import Settings
 from widemargin.ps.shard import Shard
 from widemargin.ps.simulate_net import Net, Wires, size_of
 from widemargin.ps.simulate_pace import Pace, drawn
+from widemargin.ps.simulate_process import Computation, Process, role_of
 from widemargin.ps.simulate_storage import Storage, beginning
+from widemargin.ps.simulate_word import Word
 from widemargin.ps.worker import Worker
 
 
@@ -41,40 +42,6 @@ class Setup(NamedTuple):
     seed: int = 0
 
 
-class Computation(NamedTuple):
-    """A gradient, as it was computed: of what was pulled, and what will be pushed."""
-
-    worker: str
-    begun: float
-    takes: float  # seconds, if its process does not stand still
-    block: m.Block
-    values: tuple[Array, ...]
-    keys: tuple[Any, ...]
-    updates: tuple[Any, ...]
-    version: int = 0
-    resume: m.Resume | None = None
-
-
-@dataclass
-class Process:
-    """What carries a role: it may be dead, or paused with its messages waiting."""
-
-    name: str
-    make: Callable[[int], Any]
-    role: Any = None
-    carrier: Carrier | None = None
-    life: int = 0
-    alive: bool = False
-    paused: float | None = None  # since when
-    slept: float = 0.0  # how long in all, in this life
-    inbox: list[Any] = field(default_factory=list)
-
-
-def role_of(name: str) -> str:
-    """ "worker", "shard", "coordinator" or "storage"."""
-    return name.split("-")[0]
-
-
 class Simulation:
     """All processes of one run, the heap of what is to come, and what was observed."""
 
@@ -85,10 +52,9 @@ class Simulation:
         first = beginning(self.settings, setup.job, self.parts)
         self.storage, self.storage_takes = Storage(first, len(self.parts)), 0.0
         self.now, self.ended = 0.0, False
-        self.payload = 0  # bytes of pushes and of answers to pulls
         self.heap: list[tuple[float, int, Callable[[], None]]] = []
         self.count = itertools.count()
-        self.wires = Wires()
+        self.wires, self.word = Wires(), Word()
         self.events: list[m.Event] = []
         self.told: list[tuple[float, str, str, str]] = []  # what failed: time, kind, name, words
         self.fired: Counter[tuple[str, str]] = Counter()  # (kind, role)
@@ -123,7 +89,8 @@ class Simulation:
         process.alive, process.paused, process.slept, process.inbox = True, None, 0.0, []
         process.role = process.make(process.life)
         if role_of(name) == "worker":
-            process.carrier = Carrier(self.setup.job.open(), self.parts)
+            packer = packer_of(self.settings.compression, self.parts, self.settings.seed)
+            process.carrier = Carrier(self.setup.job.open(), self.parts, packer)
         self.at(self.rng.random() * self.settings.tick_s, partial(self.tick, name, process.life))
 
     def tick(self, name: str, life: int) -> None:
@@ -141,23 +108,28 @@ class Simulation:
         self.processes[name].paused = self.now
 
     def wake(self, name: str, life: int) -> None:
-        """Go on where it stopped; the messages that have come meanwhile come now."""
+        """Go on where it stopped. What has come meanwhile comes now, in any order if messages can
+        overtake: it waits at several connections."""
         process = self.processes[name]
         if process.alive and process.life == life and process.paused is not None:
             process.slept += self.now - process.paused
             process.paused = None
             waiting, process.inbox = process.inbox, []
+            if self.net.overtake:
+                self.rng.shuffle(waiting)
             for message in waiting:
                 self.receive(name, life, message)
 
-    def replace_coordinator(self, until: float) -> None:
-        """Start another one; the old one goes on for a while, and each gets part of the mail."""
+    def replace_coordinator(self, wakes: float, until: float) -> None:
+        """Start another one; the old one goes on for a while, once it has woken if it stands still.
+        While both are awake each gets part of the mail."""
         old = self.processes[m.COORDINATOR]
         twin = f"{m.COORDINATOR}-{old.life}"
         self.processes[twin] = Process(twin, old.make, old.role, life=old.life, alive=True)
-        self.processes[twin].paused = old.paused
+        self.processes[twin].paused, self.processes[twin].inbox = old.paused, old.inbox
         self.twins.append(twin)
         self.tick(twin, old.life)
+        self.at(wakes, partial(self.wake, twin, old.life))
         self.start(m.COORDINATOR)
         self.at(until, partial(self.bury_twin, twin))
 
@@ -189,7 +161,7 @@ class Simulation:
         if process.paused is not None:
             process.inbox.append(message)
             return
-        for send in process.role.on(message, self.now):
+        for send in self.word.watch(name, process.life, process.role, message, self.now):
             self.send(name, process.life, send)
 
     def send(self, source: str, life: int, send: m.Send) -> None:
@@ -204,13 +176,15 @@ class Simulation:
     def post(self, source: str, to: str, message: Any) -> None:
         """Put a message on the network, which may lose or double it."""
         draw, net, role = self.rng.random(), self.net, role_of(source)
-        if isinstance(message, m.Push | m.Params):
-            self.payload += size_of(message)
+        self.wires.weigh(message)
         if self.wires.severed(source, to):
             self.fired["cut off", role] += 1
             return
         if draw < net.drop:
             self.fired["drop", role] += 1
+            return
+        if self.wires.holds(source, to, message):
+            self.fired["held up", role] += 1
             return
         self.carry(source, to, message)
         if draw < net.drop + net.double:
@@ -239,7 +213,8 @@ class Simulation:
         if to == m.STORAGE:
             self.at(self.storage_takes, partial(self.store, message))
         elif to == m.COORDINATOR and self.twins:
-            self.receive(self.rng.choice([to, *self.twins]), None, message)
+            awake = [twin for twin in self.twins if self.processes[twin].paused is None]
+            self.receive(self.rng.choice([to, *awake]), None, message)
         else:
             self.receive(to, None, message)
 
@@ -270,10 +245,19 @@ class Simulation:
         self.at(takes, partial(self.computed, name, life, answer, process.slept))
 
     def keep(self, name: str, takes: float, asked: m.Compute, answer: m.Computed) -> None:
-        values, keys = asked.values, asked.keys
-        version, resume, made = asked.version, asked.resume, answer.updates
-        done = Computation(name, self.now, takes, asked.block, values, keys, made, version, resume)
-        self.gradients.setdefault(asked.lease, []).append(done)
+        made = Computation(
+            name,
+            self.now,
+            takes,
+            asked.block,
+            asked.values,
+            asked.keys,
+            answer.updates,
+            self.processes[name].life,
+            asked.version,
+            asked.resume,
+        )
+        self.gradients.setdefault(asked.lease, []).append(made)
 
     def computed(self, name: str, life: int, answer: Any, slept: float) -> None:
         """A gradient would be done now, had the process not slept since it began."""

@@ -27,6 +27,7 @@ class Summary(NamedTuple):
     faults: dict[str, dict[str, int]]  # how often each kind fired, by the role that it hit
     samples: int
     commits: int
+    pushed: int  # bytes of gradients that workers sent
     rollbacks: int
     virtual: float  # seconds
     recovery: float  # the longest time to the end after the last fault, as a share of the bound
@@ -78,6 +79,7 @@ def summary(outcomes: Iterable[Outcome]) -> Summary:
         faults=faults,
         samples=sum(outcome.samples for outcome in done),
         commits=sum(outcome.commits for outcome in done),
+        pushed=sum(outcome.pushed for outcome in done),
         rollbacks=sum(outcome.rollbacks for outcome in done),
         virtual=sum(outcome.virtual for outcome in done),
         recovery=max((outcome.recovery for outcome in done), default=0.0),

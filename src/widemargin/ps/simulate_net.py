@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from widemargin.ps import messages as m
+
 HEADER = 64  # bytes of any message, besides its content
 
 
@@ -41,12 +43,21 @@ class Wires:
 
     def __init__(self) -> None:
         self.cut: Counter[tuple[str, str]] = Counter()  # from, to; "*" is everybody
+        self.held: Counter[tuple[str, str]] = Counter()  # nothing is lost, and nothing comes
+        self.stuck: list[tuple[str, str, Any]] = []  # what waits at links that are held
         self.sending: dict[str, float] = {}
         self.receiving: dict[str, float] = {}
+        self.pushed = 0  # bytes of gradients that workers sent, also in vain
+        self.pulled = 0  # and of parameters sent to them
+
+    def weigh(self, message: Any) -> None:
+        if isinstance(message, m.Push):
+            self.pushed += content(message.update)
+        elif isinstance(message, m.Params):
+            self.pulled += content(message.values)
 
     def severed(self, source: str, to: str) -> bool:
-        cut = self.cut
-        return bool(cut) and any(cut[link] > 0 for link in ((source, to), (source, "*"), ("*", to)))
+        return bool(self.cut) and among(self.cut, source, to)
 
     def sever(self, links: tuple[tuple[str, str], ...]) -> None:
         self.cut.update(links)
@@ -55,6 +66,24 @@ class Wires:
         self.cut.subtract(links)
         self.cut = +self.cut
 
+    def hold(self, links: tuple[tuple[str, str], ...]) -> None:
+        self.held.update(links)
+
+    def holds(self, source: str, to: str, message: Any) -> bool:
+        """Does a message wait at its link, as bytes do in the kernels at both ends of it?"""
+        held = bool(self.held) and among(self.held, source, to)
+        if held:
+            self.stuck.append((source, to, message))
+        return held
+
+    def loosen(self, links: tuple[tuple[str, str], ...]) -> list[tuple[str, str, Any]]:
+        """What goes on its way now that these links are held no longer."""
+        self.held.subtract(links)
+        self.held = +self.held
+        free = [one for one in self.stuck if not among(self.held, *one[:2])]
+        self.stuck = [one for one in self.stuck if among(self.held, *one[:2])]
+        return free
+
     def leaves(self, net: Net, source: str, now: float, size: int) -> float:
         """When the first byte of a message leaves its sender."""
         return occupy(self.sending, net, source, now, size)
@@ -62,6 +91,10 @@ class Wires:
     def enters(self, net: Net, to: str, now: float, size: int) -> float:
         """When the last byte has come in, the first being at the receiver's NIC now."""
         return occupy(self.receiving, net, to, now, size) + size / rate(net, to)
+
+
+def among(links: Counter[tuple[str, str]], source: str, to: str) -> bool:
+    return any(links[link] > 0 for link in ((source, to), (source, "*"), ("*", to)))
 
 
 def occupy(busy: dict[str, float], net: Net, name: str, now: float, size: int) -> float:

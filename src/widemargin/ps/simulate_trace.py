@@ -7,6 +7,7 @@ from typing import Any
 
 from widemargin.ps import messages as m
 from widemargin.ps.oracle import Record, violations
+from widemargin.ps.oracle_feedback import encoded_as_promised
 from widemargin.ps.simulate import Simulation
 
 
@@ -25,7 +26,7 @@ def trace(sim: Simulation, seen: Record) -> tuple[list[str], list[str]]:
         f"{setup.net}",
     ]
     told = [f"{time:9.4f} {text}" for time, text in sorted(lines, key=lambda line: line[0])]
-    return [*head, *told], violations(seen)
+    return [*head, *told], violations(seen) + encoded_as_promised(sim)
 
 
 def words(event: m.Event) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from typing import Literal, NamedTuple
 
 from widemargin.ps import messages as m
+from widemargin.ps.compression import codec_of
 from widemargin.ps.faults import ROLES, Fault, draw, healed, inject
 from widemargin.ps.local import cadence_of
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
 from widemargin.ps.oracle import Record, record, returns, samples_counted, violations
+from widemargin.ps.oracle_feedback import encoded_as_promised
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Setup, Simulation
@@ -41,11 +44,17 @@ class Plan(NamedTuple):
     backup: int | Literal["auto"] | None = None
     staleness: int | None = None
     faults: int | None = None  # how many, besides what the network does
+    compression: str = "none"
     local: int | None = None  # batches of a round; None: each is pushed by itself
     fragments: int | None = None  # with `local`
 
-
-SAID = Plan._fields[:7]  # in the text that the runs of a seed are drawn from; others where given
+    @property
+    def drawn(self) -> str:
+        """What schedules are drawn from, with the seed: they are the same with any compression, and
+        as they were where options are off."""
+        told = {name: value for name, value in self._asdict().items() if name != "compression"}
+        told = {k: v for k, v in told.items() if v is not None or k not in ("local", "fragments")}
+        return f"Plan({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
 
 class Scenario(NamedTuple):
@@ -64,6 +73,7 @@ class Outcome(NamedTuple):
     fired: Counter[tuple[str, str]]
     samples: int
     commits: int
+    pushed: int  # bytes of gradients
     rollbacks: int
     virtual: float  # seconds
     recovery: float  # from when all faults had ended, as a share of the bound
@@ -72,7 +82,7 @@ class Outcome(NamedTuple):
 
 def scenario(plan: Plan, seed: int) -> Scenario:
     """The run of a seed."""
-    rng = random.Random(f"{seed_text(plan)} {seed}")
+    rng = random.Random(f"{plan.drawn} {seed}")
     policy = draw_policy(plan, rng, seed)
     replicas = plan.replicas or rng.choice([1, 2])
     groups = tuple(tuple(f"shard-{g}.{r}" for r in range(replicas)) for g in range(plan.servers))
@@ -89,10 +99,12 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         sparse=job.sparse,
         snapshot_every=rng.choice([0, 3, 5, 8]),
         deadline_s=0.5,
+        quiet_s=rng.choice([0.2, 0.3, math.inf]),
         retry_s=0.1,
         tick_s=0.08,
         give_up_s=60.0,
         cadence=cadence_of(job),
+        compression=codec_of(plan.compression),
     )
     fair = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
     horizon = fair * rng.choice([1.0, 2.0, 4.0])  # until when there are faults
@@ -104,13 +116,6 @@ def scenario(plan: Plan, seed: int) -> Scenario:
     net = draw_net(rng) if count else Net()
     setup = Setup(settings, job, workers, net, pace, slower, rng.random() < 0.5, seed)
     return Scenario(setup, tuple(faults), horizon if count else 0.0)
-
-
-def seed_text(plan: Plan) -> str:
-    """What a run is drawn from: options that are off leave the runs of a seed as they were."""
-    defaults = Plan._field_defaults
-    said = [f"{k}={v!r}" for k, v in plan._asdict().items() if k in SAID or v != defaults[k]]
-    return f"Plan({', '.join(said)})"
 
 
 def draw_policy(plan: Plan, rng: random.Random, seed: int) -> Policy:
@@ -180,7 +185,7 @@ def trial(plan: Plan, seed: int) -> Outcome:
     except Exception as error:  # a role that raises has broken a promise, too
         told = f"{type(error).__name__}: {error}"
         policy = type(drawn.setup.settings.policy).__name__
-        return Outcome(seed, policy, Counter(), 0, 0, 0, 0.0, 0.0, [told])
+        return Outcome(seed, policy, Counter(), 0, 0, 0, 0, 0.0, 0.0, [told])
     commits = [event for event in sim.events if event.kind == "commit"]
     return Outcome(
         seed,
@@ -188,8 +193,9 @@ def trial(plan: Plan, seed: int) -> Outcome:
         sim.fired,
         samples_counted(seen),
         len(commits),
+        sim.wires.pushed,
         len(returns(sim.events)),
         sim.now,
         max(0.0, (sim.now - seen.quiet) / (seen.until - seen.quiet)),
-        violations(seen),
+        violations(seen) + encoded_as_promised(sim),
     )

@@ -119,7 +119,8 @@ class Worker:
         assert lease is not None
         self.phase, self.busy, self.version, self.params = COMPUTING, lease.lease, version, {}
         values = tuple(parts[g].values if g in parts else None for g in range(len(lease.view)))
-        compute = m.Compute(lease.lease, lease.block, version, values, self.keys, self.resume)
+        made_of = (version, values, self.keys, lease.last, self.resume)
+        compute = m.Compute(lease.lease, lease.block, *made_of)
         first = [] if lease.ahead is None else [m.Send(m.LOCAL, m.Prefetch(lease.ahead))]
         return [*first, m.Send(m.LOCAL, compute)]  # what is read ahead is read meanwhile
 

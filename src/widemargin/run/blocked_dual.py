@@ -137,7 +137,7 @@ class BlockedDual:
         if self.objective.fit_intercept:
             self._rebalance(state)
         if tol < dual.DRIFT_TOL:
-            self._combine(state)
+            self.combine(state)
         upper, lower = self._bounds(tol, state)
         if state.live.any():
             for block in self._each():
@@ -177,7 +177,7 @@ class BlockedDual:
                         break
             state.delta[k] = left * heavy
 
-    def _combine(self, state: dual.DualState) -> None:
+    def combine(self, state: dual.DualState) -> None:
         """W ← Σ αᵢₖ yᵢₖ xᵢ, summed anew."""
         some = np.empty_like(state.W)
         state.W[:] = 0.0

@@ -8,8 +8,7 @@ rows of the store, which `pack` shuffled; the ledger shuffles the blocks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from widemargin.ps import messages as m
 from widemargin.ps.job import Range
 from widemargin.ps.optimizers import Optimizer, Sgd
 from widemargin.ps.parameters import Rule, Update
+from widemargin.run.ahead import Ahead
 from widemargin.schedules import Optimal, Schedule
 from widemargin.solvers.shared_minibatch import Batch, batch_of, propose
 
@@ -41,7 +41,6 @@ BENDS: dict[type[Any], float] = {  # sup ℓ″ of the losses that bend more
     Huber: 1.0,
     SquaredEpsilonInsensitive: 2.0,
 }
-KEPT = 3  # batches that a worker holds: the one at hand, the next, and one that was taken away
 
 
 class LinearJob(NamedTuple):
@@ -126,7 +125,29 @@ def stepping(job: LinearJob, eta0: float, longest: float) -> LinearJob:
     return job._replace(schedule=job.schedule._replace(eta0=eta0), intercept_share=share)
 
 
-def stored(job: LinearJob) -> Samples:
+class OfStore(Protocol):
+    """A job over a packed store."""
+
+    @property
+    def store(self) -> str: ...
+
+    @property
+    def n_samples(self) -> int: ...
+
+    @property
+    def n_features(self) -> int: ...
+
+    @property
+    def n_classes(self) -> int: ...
+
+    @property
+    def weights(self) -> str | None: ...
+
+    @property
+    def class_weight(self) -> tuple[float, ...] | None: ...
+
+
+def stored(job: OfStore) -> Samples:
     """All samples of the job's store, mapped."""
     if not is_store(job.store):
         raise InputError(
@@ -151,8 +172,7 @@ class LinearTask:
 
     def __init__(self, job: LinearJob, samples: Samples) -> None:
         self.job, self.samples = job, samples
-        self.reader = ThreadPoolExecutor(1, thread_name_prefix="widemargin-ahead")
-        self.batches: dict[int, Future[Batch]] = {}
+        self.ahead = Ahead(self.read)
 
     def touch(self, block: m.Block) -> Any:
         keys = self.batch(block.number).keys
@@ -172,25 +192,14 @@ class LinearTask:
         return Update(keys[changed], g[changed], n)
 
     def prefetch(self, block: m.Block) -> None:
-        if block.number not in self.batches:
-            self.keep(block.number, self.reader.submit(self.read, block.number))
+        self.ahead.want(block.number)
 
     def close(self) -> None:
-        self.reader.shutdown(wait=False, cancel_futures=True)
+        self.ahead.close()
 
     def batch(self, number: int) -> Batch:
         """Block `number`, read by now or now."""
-        future = self.batches.get(number)
-        if future is None:
-            future = Future()
-            future.set_result(self.read(number))
-            self.keep(number, future)
-        return future.result()
-
-    def keep(self, number: int, future: Future[Batch]) -> None:
-        self.batches[number] = future
-        for old in list(self.batches)[:-KEPT]:
-            del self.batches[old]
+        return self.ahead.get(number)
 
     def read(self, number: int) -> Batch:
         """The rows of a block, with their features counted anew where keys are named."""

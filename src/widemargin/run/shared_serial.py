@@ -83,6 +83,10 @@ class SerialRun:
 
     def result(self) -> Made:
         self.wait()
+        return self.newest()
+
+    def newest(self) -> Made:
+        """What it has made so far."""
         server = self.server
         return Made(server.read(), server.read_average(), server.t, self.known)
 

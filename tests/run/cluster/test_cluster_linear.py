@@ -9,9 +9,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from shared_problems import LAM, N, job, optimum, samples  # noqa: E402
+from virtual_engine import Virtual  # noqa: E402
 
 from widemargin import SGDClassifier  # noqa: E402
-from widemargin.cluster import Async, Cluster, RoundRobin, Sync  # noqa: E402
+from widemargin.cluster import Async, Cluster, Int8, RoundRobin, Sync, TopK  # noqa: E402
 from widemargin.objective import primal  # noqa: E402
 from widemargin.run.shared_fit import averaging, follow, job_of  # noqa: E402
 from widemargin.run.shared_serial import Serial  # noqa: E402
@@ -26,6 +27,15 @@ def test_one_worker_has_the_bits_of_the_serial_run(tmp_path):
     assert shared.version == alone.version == 94
     assert shared.parameters.tobytes() == alone.parameters.tobytes()
     assert shared.average.tobytes() == alone.average.tobytes()
+
+
+@pytest.mark.parametrize("codec", [Int8(64), TopK(0.2)], ids=repr)
+def test_one_worker_that_compresses_has_the_bits_of_virtual_time(codec, tmp_path):
+    work = job(tmp_path, samples(), decay=0.9)
+    virtual = Virtual(1, 2, compression=codec).run(work, 2, seed=5)
+    shared = Cluster(address="auto", workers=1, compression=codec).run(work, 2, seed=5)
+    assert shared.version == virtual.version == 94
+    assert shared.parameters.tobytes() == virtual.parameters.tobytes()
 
 
 @pytest.mark.parametrize("policy", [Sync(), Async(), RoundRobin()], ids=repr)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
 from widemargin.ps import messages as m
+from widemargin.ps.feedback import Packer
 from widemargin.ps.job import Carrier, Job, Range, Task
+from widemargin.ps.simulate_net import content
+
+TIMED = 256  # gradients whose times are kept until they are told
 
 
 class Computing:
@@ -19,12 +25,18 @@ class Computing:
     """
 
     def __init__(
-        self, load: Callable[[], Job], parts: Sequence[Range], tell: Callable[[Any], None]
+        self,
+        load: Callable[[], Job],
+        parts: Sequence[Range],
+        tell: Callable[[Any], None],
+        packer: Packer | None = None,
     ) -> None:
-        self.load, self.parts, self.tell = load, parts, tell
+        self.load, self.parts, self.tell, self.packer = load, parts, tell, packer
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.cancelled: m.LeaseId | None = None
         self.carrier: Carrier | None = None
+        self.times: deque[tuple[float, float]] = deque(maxlen=TIMED)  # of gradients: begin, seconds
+        self.bytes = 0  # of the last gradient
         self.errors: dict[m.Block, str] = {}  # of `touch`: told when the gradient is asked for
         threading.Thread(target=self.run, name="compute", daemon=True).start()
 
@@ -39,6 +51,7 @@ class Computing:
             answer = self.answer(self.queue.get())
             if answer is not None:
                 self.tell(answer)
+            del answer  # the gradient is free when the worker lets go of it
 
     def answer(self, message: Any) -> Any:
         if isinstance(message, m.Compute):
@@ -48,14 +61,29 @@ class Computing:
             if error is not None:
                 return m.Broken(message.lease, error)
         try:
-            return self.carry().on(message)
+            return (
+                self.timed(message) if isinstance(message, m.Compute) else self.carry().on(message)
+            )
         except Exception as error:
             return self.broken(message, f"{type(error).__name__}: {error}")
+
+    def timed(self, message: m.Compute) -> Any:
+        begun, since = time.time(), time.perf_counter()
+        answer = self.carry().on(message)
+        self.times.append((round(begun, 4), round(time.perf_counter() - since, 5)))
+        if isinstance(answer, m.Computed):
+            self.bytes = content(answer.updates)
+        return answer
+
+    def told(self) -> dict[str, Any]:
+        """The times of the gradients since it was last asked, and the bytes of the last."""
+        times = [self.times.popleft() for _ in range(len(self.times))]
+        return {"gradients": tuple(times), "bytes": self.bytes}
 
     def carry(self) -> Carrier:
         if self.carrier is None:
             task: Task = self.load().open()
-            self.carrier = Carrier(task, self.parts)
+            self.carrier = Carrier(task, self.parts, self.packer)
         return self.carrier
 
     def broken(self, message: Any, error: str) -> Any:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from widemargin.errors import ClusterError
+from widemargin.ps.compression import Codec, codec_of
 from widemargin.ps.job import Job, Range, ranges
 from widemargin.ps.local import cadence_of
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
-from widemargin.ps.rounds import refuse_cadence
-from widemargin.ps.settings import Settings
+from widemargin.ps.settings import Settings, refuse_rounds
 from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster import private
 from widemargin.run.cluster.plan import Needs, Plan
@@ -40,6 +40,8 @@ class Cluster:
     max_workers     up to so many are added when nodes come; None: none are
     device          None or "cpu"; "cuda": each worker asks Ray for a GPU
     cpus, resources what else each worker asks Ray for, where `address` is given
+    compression     None, "bf16", "int8", "topk", or BFloat16(…), Int8(…), TopK(…): how workers send
+                    their gradients
     linger_s        how long after its end a run that nobody asks about stays
 
     See docs/parameter-server.md for what is promised.
@@ -60,6 +62,7 @@ class Cluster:
     cpus: float = 1.0
     resources: dict[str, float] = field(default_factory=dict)
     attempts: int = 3
+    compression: Codec | str | None = None
     linger_s: float = 600.0
 
     def __post_init__(self) -> None:
@@ -69,6 +72,7 @@ class Cluster:
         for name in ("deadline_s", "give_up_s"):
             refuse_seconds(name, getattr(self, name))
         refuse_policy(self.policy)
+        codec_of(self.compression)
         if self.deadline_s < 0.5:
             raise ValueError(
                 f"deadline_s must be at least 0.5, got {self.deadline_s!r}: who is merely slow "
@@ -100,7 +104,7 @@ class Cluster:
         """Start a run, or go on with that of `snapshot_to`; returns at once."""
         refuse_below("epochs", epochs, 1)
         settings = self.settings(job, epochs, seed, shuffle)
-        refuse_cadence(settings.cadence, self.policy, self.servers)
+        refuse_rounds(settings)
         actors = self.workers + self.servers * self.replicas + 2
         room = 20 * job.n_keys * int(job.first(Range(0, 1)).nbytes)
         connection = private.connect(self.address, actors, room)
@@ -124,11 +128,13 @@ class Cluster:
             sparse=job.sparse,
             snapshot_every=self.snapshot_every,
             deadline_s=self.deadline_s,
+            quiet_s=self.deadline_s / 6,
             retry_s=self.deadline_s / 6,
             tick_s=self.deadline_s / 24,
             give_up_s=self.give_up_s,
             attempts=self.attempts,
             cadence=cadence_of(job),
+            compression=codec_of(self.compression),
         )
 
     def begin(

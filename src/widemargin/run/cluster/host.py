@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from widemargin.errors import Diverged
 from widemargin.ps import messages as m
 from widemargin.ps.coordinator import Coordinator
+from widemargin.ps.feedback import packer_of
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.settings import group_of
 from widemargin.ps.shard import Shard
@@ -27,6 +28,7 @@ from widemargin.run.cluster.herald import Herald
 from widemargin.run.cluster.plan import Plan
 from widemargin.run.cluster.post import Post, opened
 from widemargin.run.cluster.wire import Door, wanted
+from widemargin.shared_arrays import Room
 
 FLUSH_AFTER = 16  # messages, where more are waiting
 RETRY_S = 0.002  # where a receiver had no room, or the observer is to answer
@@ -92,7 +94,7 @@ class Host:
         self.storing = Storing(Folder(plan.folder, len(plan.parts)), self.inbox.put)
         self.role, self.computing = self.make(plan)
         self.door = Door(self.name, self.role_name, self.life, self.inbox.put) if wanted() else None
-        clock, due, look, taken = Clock(4 * settings.tick_s), 0.0, 0.0, 0
+        clock, due, look, taken = Clock(2 * settings.tick_s), 0.0, 0.0, 0
         while True:
             now = clock.read()
             message = self.take(self.patience(due - now))
@@ -105,11 +107,18 @@ class Host:
                 self.tell()
                 if now >= look:
                     look = now + LOOK_S
+                    self.tell_times()
                     self.look()
             taken += 1
             if taken >= FLUSH_AFTER or self.inbox.empty():
                 taken = 0
                 self.post.flush()
+
+    def tell_times(self) -> None:
+        """How long gradients took: `widemargin plan --from` reads it."""
+        if self.computing is not None and self.computing.times:
+            what = {"name": self.role_name, **self.computing.told()}
+            self.herald.add(m.Event("timings", time.time(), what))
 
     def patience(self, left: float) -> float:
         """How long to wait for a message."""
@@ -130,14 +139,16 @@ class Host:
         if name == m.COORDINATOR:
             return Coordinator(settings), None
         if name.startswith("shard-"):
-            start = plan.parts[group_of(settings, name)].start
+            start, room = plan.parts[group_of(settings, name)].start, Room()
 
             def restore(arrays: Any) -> Parameters:
-                return Parameters.restore(plan.rule, arrays, start)
+                return Parameters.restore(plan.rule, arrays, start, room.empty)
 
             return Shard(settings, name, self.life, restore), None
         load = lambda: plans.get(self.name, "job")  # noqa: E731
-        return Worker(settings, name, self.life), Computing(load, plan.parts, self.inbox.put)
+        packer = packer_of(settings.compression, plan.parts, settings.seed)
+        computing = Computing(load, plan.parts, self.inbox.put, packer)
+        return Worker(settings, name, self.life), computing
 
     def look(self) -> None:
         """End a process whose place was taken, while its node was thought dead."""

@@ -1,4 +1,5 @@
-"""The observer: an actor that collects what the roles tell, and looks after the number of workers.
+"""The observer: an actor that collects what the roles tell, and looks after the number of workers
+and after the coordinator.
 
 Events are kept in the run's folder too, so that a new life of the observer, and a run that goes on
 from a snapshot, know them all.
@@ -20,6 +21,7 @@ from widemargin.run.cluster import fleet
 from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster.plan import Plan
 from widemargin.run.cluster.tally import Tally
+from widemargin.run.cluster.warden import Warden
 from widemargin.watching.state import facts_of
 
 LOOK_S = 0.5  # how often nodes and workers are counted
@@ -45,6 +47,8 @@ class Observer:
             self.record(OBSERVER, time.time_ns(), 0, [Event("began", time.time(), facts)])
         self.asked = time.monotonic()
         threading.Thread(target=self.keep, name="keeper", daemon=True).start()
+        warden = Warden(plan, lambda: self.tally.phase == "ended")
+        threading.Thread(target=warden.keep, name="warden", daemon=True).start()
 
     def read(self) -> None:
         try:

@@ -7,7 +7,7 @@ import time
 from typing import Any, NamedTuple, Self
 
 from widemargin.data.rows import Array
-from widemargin.errors import ClusterError, Diverged
+from widemargin.errors import ClusterError, Diverged, SnapshotError
 from widemargin.ps.messages import OBSERVER, Event
 from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster import private
@@ -128,6 +128,16 @@ class Run:
 
         theta, average, version = on_cluster(outcome, self.plan)
         return Outcome(theta, average, version, self.events())
+
+    def newest(self) -> Outcome | None:
+        """What the newest snapshot holds; None while that is being replaced."""
+        from widemargin.run.cluster.engine import on_cluster
+
+        try:
+            theta, average, version = on_cluster(outcome, self.plan)
+        except SnapshotError:
+            return None
+        return Outcome(theta, average, version, self.known)
 
     def stop(self) -> None:
         """End the run. What was committed since the last snapshot is lost."""
