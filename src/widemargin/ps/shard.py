@@ -136,7 +136,9 @@ class Shard:
                 lost = m.Lost(self.name, self.life, self.term, self.version)
                 return [*sends, self.tell(lost), *self.answer()]
             self.whole = None
-            self.store.apply([self.held[lease] for lease, _ in entry.parts])
+            updates = [u for lease, _ in entry.parts if (u := self.held[lease]) is not None]
+            if updates:  # else it is another fragment's turn
+                self.store.apply(updates)
             self.stamp = (entry.term, entry.version)
             for lease, _ in entry.parts:
                 self.forget(lease)
