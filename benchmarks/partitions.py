@@ -147,10 +147,11 @@ def transport(options: argparse.Namespace) -> None:
     with tempfile.NamedTemporaryFile() as file:
         torch.multiprocessing.spawn(ping, (f"127.0.0.1:{29000 + os.getpid() % 999}", file.name), 2)
         gloo = json.loads(Path(file.name).read_text())
+    told(what="gloo", hops=gloo)
     import ray
     from ray.dag import InputNode
 
-    ray.init(num_cpus=2, object_store_memory=300 << 20, include_dashboard=False)
+    ray.init("local", num_cpus=2, object_store_memory=300 << 20, include_dashboard=False)
     try:
         kind = ray.remote(num_cpus=0)(Echo)
         first, second = kind.remote(), kind.remote()
@@ -170,9 +171,9 @@ def transport(options: argparse.Namespace) -> None:
             compiled.teardown()
     finally:
         ray.shutdown()
-    for size in SIZES:
-        hop = hops["two", size] - hops["one", size]
-        told(what="transport", bytes=size, gloo=gloo[str(size)], compiled_graph=hop)
+    told(
+        what="compiled graph", hops={size: hops["two", size] - hops["one", size] for size in SIZES}
+    )
 
 
 def main() -> None:

@@ -66,8 +66,8 @@ def test_the_slowest_partition_is_as_fast_as_can_be():
     costs = [Cost(s, b) for s, b in [(5, 1), (1, 9), (1, 1), (1, 1), (4, 1), (4, 1)]]
     assert balanced(costs, 2, [1] * 6) == (4, 2)
     assert balanced(costs, 3, [1] * 6) == (2, 3, 1)
-    assert balanced(costs, 2, [1] * 6, memory=11) == (2, 4)
-    assert balanced(costs, 2, [1] * 6, together=[(1, 4)]) == (5, 1)
+    assert balanced(costs, 2, [1] * 6, memory=10) == (2, 4)
+    assert balanced(costs, 2, [1] * 6, together=[(1, 4)]) == (1, 5)
     assert balanced(costs, 3, [0, 0, 1, 1, 0, 1]) == (3, 2, 1)
     with pytest.raises(ValueError, match=r"at most 1M \(the largest layer: 1M, all: 1M\)"):
         balanced(costs, 3, [1] * 6, memory=8)
