@@ -14,7 +14,14 @@ from widemargin.ps.oracle import commits_of, surviving, violations
 from widemargin.ps.oracle_replay import Replay
 from widemargin.ps.parameters import Parameters, Rule, Update
 from widemargin.ps.policy import Async, RoundRobin, Sync
-from widemargin.ps.rounds import Cadence, Recall, changed, pushes, refuse_cadence
+from widemargin.ps.rounds import (
+    Cadence,
+    Recall,
+    changed,
+    pushes,
+    refuse_cadence,
+    refuse_compression,
+)
 from widemargin.ps.settings import Settings
 from widemargin.ps.shard import HANDLERS, Shard
 from widemargin.ps.simulate import Setup, Simulation
@@ -202,6 +209,12 @@ def test_only_its_fragment_is_on_the_wire():
     assert peaks == {p: (4096 * 8 // p, 4096 * 8 // p) for p in (1, 2, 4)}
 
 
+def test_compression_of_rounds_is_refused():
+    with pytest.raises(ValueError, match="compression does not go with local steps"):
+        refuse_compression(Cadence(), True)
+    refuse_compression(None, True)
+
+
 def test_a_message_without_an_update_is_small():
     assert content(m.Push("worker-0", (1, 1), m.Block(0, 0), 3, None)) < 100
 
@@ -245,7 +258,7 @@ def test_the_inner_rate_is_that_of_all_steps_so_far():
     job = Rounds(Mock(8), Rule(Sgd(), InvScaling(1.0, 1.0)), OUTER, steps=2)
     task, lease = LocalTask(job, job.job.open()), (1, 1)
     zeros = (np.zeros((4, 1)),)
-    ask = m.Compute(lease, m.Block(0, 0), 3, zeros, (None,), m.Resume(None))
+    ask = m.Compute(lease, m.Block(0, 0), 3, zeros, (None,), resume=m.Resume(None))
     (update,) = task.round(ask)
     np.testing.assert_array_equal(update.values, np.full((4, 1), 2.0 / 7.0))
 
@@ -258,7 +271,7 @@ def test_a_round_that_was_not_committed_leaves_nothing():
     def done(task, number, origin, version):
         zeros = (np.zeros((4, 1)),)
         resume = m.Resume(origin)
-        ask = m.Compute((1, number), m.Block(0, 0), version, zeros, (None,), resume)
+        ask = m.Compute((1, number), m.Block(0, 0), version, zeros, (None,), resume=resume)
         return task.round(ask)[0].values
 
     task, other = (LocalTask(job, job.job.open()) for _ in range(2))
