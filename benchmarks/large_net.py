@@ -7,7 +7,7 @@ The limit is RLIMIT_DATA, what a process may allocate for itself, set here and i
 this process starts: Ray's own processes, servers and partitions. (RLIMIT_AS would count what
 torch's libraries map and Ray's shared store, some 20 GB of addresses; RLIMIT_RSS does nothing on
 Linux.) A thread's stack counts in full, so stacks are 1 MB. Prints JSON, a line a measurement.
-Needs the extra [nets], 15 GB of memory in all and 6 GB of disk.
+Needs the extra [nets], 20 GB of memory in all and 6 GB of disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 1_500_000_000
-WIDTH, LAYERS, PARTITIONS, SERVERS = 3072, 23, 3, 9
+WIDTH, LAYERS, PARTITIONS, SERVERS = 3072, 23, 3, 18
 SAMPLES, BATCH, CLASSES = 160, 16, 10
 LOSSES = "WIDEMARGIN_LOSSES"  # names the file that the last partition writes its losses to
 
@@ -83,7 +83,8 @@ def whole() -> None:
 
 
 def cut() -> None:
-    """In partitions, a server for each 100 MB of parameters."""
+    """In partitions. A server holds its parameters, two slots, what it reads from a snapshot and
+    writes to one, a copy for who pulls: ten times its share in all."""
     rule = rule_of(optimizers.AdamW(lr=1e-3), None)
     layers = (8, 8, 7)
     source = source_of(data(), BATCH)

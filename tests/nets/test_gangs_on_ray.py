@@ -82,6 +82,7 @@ def test_all_together_and_a_killed_process_costs_its_replica_alone():
     print(f"back after {again.time - killed[0]:.1f} s, {len(between)} commits meanwhile")
 
 
+@pytest.mark.slow
 def test_an_error_of_a_layer_ends_the_run_with_its_words():
     with pytest.raises(TrainingError, match="failed 3 times.*KeyError: 'too large'"):
         trained(Cluster(workers=1, servers=1), failing, data=points(large=[40]), layers=(2, 1))
