@@ -4,6 +4,7 @@
     python benchmarks/nets.py memory              the peak of a worker beyond its module
     python benchmarks/nets.py accuracy            fashion_mnist under each policy
     python benchmarks/nets.py accuracy --virtual  the same in virtual time, in this process
+    python benchmarks/nets.py accuracy --virtual --hold 10000     on held-out samples, to tune
 
 Needs the extra [nets]. All prints JSON, one line a measurement.
 """
@@ -24,11 +25,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from widemargin.cluster import Async, Cluster, RoundRobin, Sync
-from widemargin.nets import Trainer, Virtual, optimizers
+from widemargin.cluster import Cluster, Sync
+from widemargin.nets import Trainer, optimizers
 
-FASHION = Path(__file__).parents[1] / ".." / "shared" / "data" / "fashion_mnist"
-FASHION = FASHION / "fashion_mnist.npz"
 WORKERS = 2
 cross_entropy = torch.nn.functional.cross_entropy
 
@@ -128,20 +127,33 @@ def ours(batch: int, steps: int, build: Any = wide, **cluster: Any) -> tuple[flo
 
 
 def overhead(options: argparse.Namespace) -> None:
+    """DDP is timed before and after each of ours; its step is the mean of the two medians."""
+    configurations = {
+        "sync": {"servers": options.servers},
+        "replicas and snapshots": {
+            "servers": options.servers,
+            "replicas": 2,
+            "snapshot_every": 20,
+        },
+    }
     for batch in options.batches:
-        theirs, gradient = ddp(batch, options.steps), alone(batch, 10)
-        told(what="ddp", batch=batch, step=round(theirs, 4), gradient=round(gradient, 4))
-        for name, cluster in {
-            "sync": {"servers": options.servers},
-            "replicas and snapshots": {
-                "servers": options.servers,
-                "replicas": 2,
-                "snapshot_every": 20,
-            },
-        }.items():
+        before, gradient = ddp(batch, options.steps), alone(batch, 10)
+        for name, cluster in configurations.items():
+            if options.only and name not in options.only:
+                continue
             step, gaps = ours(batch, options.steps, **cluster)
-            mean = statistics.mean(gaps)
-            told(what=name, batch=batch, step=step, ratio=step / theirs, mean=mean)
+            after = ddp(batch, options.steps)
+            theirs = (before + after) / 2
+            told(
+                what=name,
+                batch=batch,
+                gradient=round(gradient, 4),
+                step=round(step, 4),
+                mean=round(statistics.mean(gaps), 4),
+                ddp=[round(before, 4), round(after, 4)],
+                ratio=round(step / theirs, 3),
+            )
+            before = after
 
 
 # memory
@@ -230,52 +242,10 @@ def bare() -> int:
 # accuracy
 
 
-def fashion() -> tuple[torch.utils.data.TensorDataset, torch.utils.data.TensorDataset]:
-    arrays = np.load(FASHION)
-
-    def part(name: str) -> torch.utils.data.TensorDataset:
-        x = torch.from_numpy(arrays[f"x_{name}"]).float().div_(255.0).unsqueeze(1)
-        return torch.utils.data.TensorDataset(x, torch.from_numpy(arrays[f"y_{name}"]).long())
-
-    return part("train"), part("test")
-
-
 def accuracy(options: argparse.Namespace) -> None:
-    train, test = fashion()
-    policies = {
-        "single process": None,
-        "sync": Sync(0),
-        "async": Async(),
-        "round robin": RoundRobin(),
-    }
-    for name, policy in policies.items():
-        if options.only and name not in options.only:
-            continue
-        engine: Any = None
-        if policy is not None:
-            kind = Virtual if options.virtual else Cluster
-            engine = kind(workers=4, servers=options.servers, policy=policy)
-        optimizer = optimizers.Adam(lr=options.lr)
-        batch = options.batch // 4 if name == "sync" else options.batch  # as many samples a step
-        trainer = Trainer(
-            convolutional,
-            cross_entropy,
-            optimizer,
-            engine,
-            seed=options.seed,
-            average=options.average,
-        )
-        began = time.perf_counter()
-        rows = trainer.fit(train, options.epochs, batch, test, metrics=["accuracy"])
-        seconds = time.perf_counter() - began
-        told(
-            what=name,
-            virtual=options.virtual,
-            epochs=options.epochs,
-            seconds=round(seconds, 1),
-            accuracy=trainer.evaluate(test, ["accuracy"])["accuracy"],
-            by_epoch=[round(row.values["accuracy"], 4) for row in rows],
-        )
+    from harness import fashion
+
+    fashion.accuracy(options, convolutional, told)
 
 
 def main() -> None:
@@ -286,9 +256,13 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--average", type=float, default=0.99)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--schedule", default="constant")
+    parser.add_argument("--decay", type=float, default=0.0, help='d of the schedule "inverse"')
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--hold", type=int, default=0, help="training samples to measure on")
+    parser.add_argument("--most", type=int, help="training samples")
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--virtual", action="store_true")
     options = parser.parse_args()

@@ -4,8 +4,8 @@
     python benchmarks/plan.py --only 0 5 --epochs 3
 
 Workers sleep instead of computing, so that few cores carry many of them. One run of its own, which
-is not among the twelve, says how long a message takes and how long the servers are busy with a
-gradient; no figure is taken from a run that is predicted. Prints JSON, one line a configuration.
+is not among the twelve, says how long a message takes; no figure is taken from a run that is
+predicted. Prints JSON, one line a configuration.
 """
 
 from __future__ import annotations

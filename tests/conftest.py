@@ -18,7 +18,9 @@ RAY = (
     "test_cluster.py",
     "test_cluster_dual.py",
     "test_cluster_linear.py",
+    "test_gangs_on_ray.py",
     "test_links.py",
+    "test_local_on_ray.py",
     "test_net_on_ray.py",
 )
 

@@ -55,6 +55,19 @@ def test_a_file_becomes_a_model(packed, text, tmp_path, capsys, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
 
 
+def test_the_dual_is_proved_to_its_tolerance(text, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(train_cluster, "cluster_of", lambda said: Serial())
+    model = tmp_path / "m.safetensors"
+    words = ["train", text, "-m", model, "--solver", "dual", "--tol", 1e-4, "--json", "--seed", 1]
+    code, said = ran([*words, "--workers", 1], capsys)
+    alone, here = ran(words, capsys)
+    there, here = json.loads(said.out), json.loads(here.out)
+    assert code == alone == 0 and said.err == ""
+    assert (there["solver"], there["block_size"]) == ("dual", 100)
+    assert there["relative_gap"] <= 1e-4 and there["commits"] == 4 * there["epochs"]
+    assert abs(there["objective"] - here["objective"]) <= 1e-4 * here["objective"]
+
+
 def test_a_gap_above_tol_is_told(text, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(train_cluster, "cluster_of", lambda said: Serial())
     words = ["train", text, "-m", tmp_path / "m", "--workers", 2, "--epochs", 1, "--tol", 1e-9]
@@ -72,7 +85,7 @@ def test_a_gap_above_tol_is_told(text, tmp_path, capsys, monkeypatch):
         (["--workers", "2", "--backup", "2"], "--backup must be auto or a number from 0 to 1"),
         (["--compression", "zip"], "compression='zip' is unknown. Choose from: 'bf16', 'int8'"),
         (["--workers", "2", "--scheme", "hogwild"], "--scheme does not go with --workers"),
-        (["--workers", "2", "--solver", "dual"], "--solver='dual' is unknown. Choose from: 'auto'"),
+        (["--workers", "2", "--solver", "asgd"], "--solver='asgd' is unknown. Choose from: 'auto'"),
         (["--workers", "2", "--proba"], "--proba does not go with --workers"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,

@@ -41,6 +41,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "duals": 2,
     "penalties": 1,
     "losses": 1,
+    "shared_arrays": 1.5,
     "data": 1,
     "_atomics": 0.5,
     "_jit": 0,

@@ -1,12 +1,16 @@
 """A net in K partitions does the steps of the whole net, whatever K is."""
 
+import os
+import signal
+import time
+
 import cut_nets
 import numpy as np
 import pytest
 from cut_nets import BATCH, MICRO, points
 from small_nets import cross_entropy
 
-from widemargin.errors import TrainingError
+from widemargin.errors import PartitionLost, TrainingError
 from widemargin.nets import Partitions, optimizers
 from widemargin.nets.gang import Gang, Processes
 from widemargin.nets.layers import fill
@@ -127,3 +131,17 @@ def test_a_loss_that_is_not_finite_is_told(processes):
     values[1][-1] = 0.0
     assert np.isfinite(gang.compute(Block(0, 1), values, None).values).all()
     gang.close()
+
+
+def test_a_process_that_hangs_is_noticed(processes):
+    """The last test of this file: it ends the processes."""
+    job = job_of(cut_nets.deep, Partitions(3, (1, 3, 2)))
+    gang, values = Gang(job, processes, deadline_s=2.0), [job.first(p) for p in job.ranges(3)]
+    gang.compute(Block(0, 0), values, None)
+    os.kill(processes.processes[1].pid, signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(PartitionLost, match="is gone"):
+        gang.compute(Block(0, 1), values, None)
+    assert time.monotonic() - began < 15.0
+    with pytest.raises(PartitionLost, match="have ended"):
+        gang.compute(Block(0, 2), values, None)

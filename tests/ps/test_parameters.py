@@ -201,3 +201,25 @@ def test_arrays_of_another_rule_are_refused():
 def test_the_example_runs():
     results = doctest.testmod(parameters)
     assert results.attempted > 4 and results.failed == 0
+
+
+def test_updates_are_added_up_to_so_many():
+    rule = Rule(Sgd(), Constant(1.0), adding=2.0)
+    ones = Update(np.array([1, 3]), np.ones((2, 1)), 5.0)
+    twos = Update(np.array([0, 3]), np.full((2, 1), 2.0), 9.0)
+    for updates, expected in [
+        ([ones], [0, -1, 0, -1]),
+        ([ones, twos], [-2, -1, 0, -3]),
+        ([ones, twos, twos, ones], [-2, -1, 0, -3]),  # four count half
+        ([ones, Update(None, np.full((4, 1), 4.0), 0.0)], [-4, -5, -4, -5]),
+        ([Update(ones.keys, ones.values, 0.0)], [0, -1, 0, -1]),
+    ]:
+        shard = Parameters.create(rule, np.zeros((4, 1)), 0)
+        shard.apply(updates)
+        assert shard.read()[:, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("adding", [0.5, -1.0, np.inf, np.nan])
+def test_what_is_added_counts_in_full_alone(adding):
+    with pytest.raises(ValueError, match="adding must be None or finite and at least 1, got"):
+        Parameters.create(Rule(Sgd(), Constant(1.0), adding=adding), np.zeros((4, 1)), 0)

@@ -20,12 +20,12 @@ from widemargin.ps.policy import Async, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.shard import HANDLERS, Shard
 from widemargin.ps.simulate import Setup
-from widemargin.ps.simulate_job import Problem, Reader, samples
+from widemargin.ps.simulate_job import Problem, Reader, rule_of, samples
 from widemargin.ps.simulate_many import summary, trials
 from widemargin.ps.simulate_net import Net, Wires, size_of
 from widemargin.ps.simulate_pace import Pace, drawn
 from widemargin.ps.simulate_stragglers import passes, steps
-from widemargin.ps.simulate_trial import RULES, Plan, Scenario, run, trial
+from widemargin.ps.simulate_trial import RULES, Plan, Scenario, run, scenario, trial
 from widemargin.schedules import Constant
 
 CUT_OFF = ((("worker-1", "*"), ("*", "worker-1")), (("coordinator", "*"), ("*", "coordinator")))
@@ -278,3 +278,12 @@ def test_bad_options_are_refused_with_what_is_accepted(capsys):
     assert code == 2 and "--backup must be auto or a number from 0 to 1" in err
     code, _, err = told(capsys, "--plot", "x.png")
     assert code == 2 and "--stragglers" in err
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_updates_that_are_added_keep_the_promises(seed):
+    drawn = scenario(Plan(workers=3, servers=2), seed)
+    rule = rule_of(Sgd(), 0.02)._replace(adding=2.0)
+    job = drawn.setup.job._replace(rule=rule)
+    sim, seen = run(drawn._replace(setup=drawn.setup._replace(job=job)))
+    assert sum(sim.fired.values()) > 0 and violations(seen) == []

@@ -11,6 +11,7 @@ from widemargin.ps.plan_grid import Choice
 
 INK = "#333333"
 COLOURS = ("#1f5f99", "#5aa2d6", "#c8501e", "#e8a33d", "#5b8c3a")
+STYLES = ("o-", "s-", "o-", "o--", "o:")  # lines that lie on each other are all seen
 
 
 def draw(tried: Tried, choice: Choice, world: World, path: Path) -> None:
@@ -37,11 +38,11 @@ def draw(tried: Tried, choice: Choice, world: World, path: Path) -> None:
 
 
 def panel(axes: Any, tried: Tried, choice: Choice, field: str) -> None:
-    for colour, row in zip(COLOURS, tried.values(), strict=False):
+    for colour, style, row in zip(COLOURS, STYLES, tried.values(), strict=False):
         workers = [each.case.workers for each in row]
         values = [getattr(each, field) for each in row]
         label = kind_of(row[-1])
-        axes.plot(workers, values, "o-", color=colour, ms=4, lw=1.5, label=label)
+        axes.plot(workers, values, style, color=colour, ms=4, lw=1.5, label=label)
     best = choice.best
     if best is not None:
         axes.plot(
@@ -50,10 +51,13 @@ def panel(axes: Any, tried: Tried, choice: Choice, field: str) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted({each.case.workers for row in tried.values() for each in row}))
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
-    if field != "late99":
+    axes.xaxis.minorticks_off()
+    if field == "epoch":
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:,g}")
+        axes.yaxis.set_minor_formatter(lambda x, _: f"{x:,g}" if str(x)[0] in "25" else "")
+    elif field != "late99":
+        axes.set_ylim(bottom=0.0)
     axes.set_xlabel("workers", color=INK)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -56,6 +56,27 @@ def together(plan: Plan, partitions: int) -> Plan:
     return plan._replace(partitions=partitions)
 
 
+def with_rounds(plan: Plan, local: int | None, fragments: int | None) -> Plan:
+    """The plan with local steps."""
+    if fragments is not None and local is None:
+        raise ValueError(f"--fragments {fragments} needs --local: how many steps a round has.")
+    if fragments is not None and (plan.policy != "sync" or plan.servers % fragments):
+        raise ValueError(
+            f"--fragments {fragments} needs --policy sync and a number of --servers that it "
+            f"divides, got {plan.policy} and {plan.servers}: all workers push the same ranges."
+        )
+    if local is not None and plan.compression != "none":
+        raise ValueError(
+            f"--local {local} does not go with --compression {plan.compression}. Leave one out."
+        )
+    if local is not None and plan.partitions > 1:
+        raise ValueError(
+            f"--local {local} does not go with --partitions {plan.partitions}: the state between "
+            "pushes is kept by workers of one process. Leave one out."
+        )
+    return plan._replace(local=local, fragments=fragments)
+
+
 def backups(text: str | None, workers: int) -> int | Literal["auto"] | None:
     if text is None or text == "auto":
         return text  # type: ignore[return-value]  # it is "auto"

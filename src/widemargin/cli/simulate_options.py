@@ -46,6 +46,16 @@ def simulate(
     compression: Annotated[
         str, typer.Option(metavar="NAME", help="Of gradients: none, bf16, int8 or topk.")
     ] = "none",
+    local: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, metavar="H", help="Workers take H steps of their own to a push."),
+    ] = None,
+    fragments: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1, metavar="P", show_default=DRAWN, help="With --local: parts pushed in turn."
+        ),
+    ] = None,
     schedules: Annotated[int, typer.Option(min=1, metavar="N", help="Runs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the first run; each has the next.")] = 0,
     replay: Annotated[
@@ -79,6 +89,7 @@ def simulate(
             return int(work.stragglers(asked))
         options = (workers, servers, policy, replicas, backup, staleness, faults, compression)
         plan = work.together(work.plan(*options), partitions)
+        plan = work.with_rounds(plan, local, fragments)
         return int(work.simulate(plan, asked))
 
     return begin

@@ -3,6 +3,7 @@
     trainer      Trainer: fit, evaluate, model, save, load
     optimizers   SGD, Adagrad, Adam, AdamW under torch's names, as rules of the server
     job          NetJob, NetTask: what a run computes
+    local        LocalSGD, Downpour: several batches to a push
     flat         the parameters of a module as one vector
     samples      a dataset as blocks of one permutation an epoch
     forward      batches through a module: outputs, loss, precision
@@ -22,6 +23,8 @@ from importlib.util import find_spec as _find_spec
 from typing import Any as _Any
 
 _HOMES = {
+    "Downpour": "widemargin.nets.local",
+    "LocalSGD": "widemargin.nets.local",
     "NetJob": "widemargin.nets.job",
     "Partitions": "widemargin.nets.partitions",
     "Serial": "widemargin.nets.engines",

@@ -8,8 +8,8 @@ give now), "done", "failed", and who came and went.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -18,10 +18,12 @@ from widemargin.errors import SnapshotError, TrainingError
 from widemargin.ps import messages as m
 from widemargin.ps.compression import Codec, codec_of, decode
 from widemargin.ps.feedback import packer_of
-from widemargin.ps.job import Job, Range, Task, ranges, split_update
+from widemargin.ps.job import Job, Range, RoundTask, Task, ranges, split_update
 from widemargin.ps.keys import manifest_key, part_key, snapshot_key, stamp_of
 from widemargin.ps.ledger import Ledger
-from widemargin.ps.parameters import Parameters, Rule
+from widemargin.ps.local import cadence_of
+from widemargin.ps.parameters import Parameters, Rule, Update
+from widemargin.ps.rounds import Recall, refuse_compression, refuse_groups
 
 WORKER, SERVER = "worker-0", "shard-0.0"
 
@@ -144,6 +146,10 @@ class SerialRun:
         self.last: m.LeaseId | None = None  # the newest that was committed
         self.records.on(m.Save(self.term, "term", self.term, ""))
         self.task: Task | None = None
+        cadence = cadence_of(job)
+        refuse_groups(cadence, len(parts))
+        refuse_compression(cadence, self.packer is not None)
+        self.recall = Recall(cadence, len(parts))
 
     def events(self) -> Iterator[m.Event]:
         yield self._event("running", version=self.version)
@@ -192,19 +198,44 @@ class SerialRun:
         for part in values:
             part.flags.writeable = False
         try:
-            update = self.task.compute(block, values, None)
+            pieces = self._pieces(lease, block, values)
         except Exception as error:
             raise TrainingError(
                 f"the gradient of block {block.number} of epoch {block.epoch} failed: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        pieces: tuple[Any, ...] = split_update(update, self.cuts)
+        for shard, piece in zip(self.shards, pieces, strict=True):
+            if piece is not None:
+                shard.check(piece)
+                shard.apply([piece])
+
+    def _pieces(
+        self, lease: m.LeaseId, block: m.Block, values: Sequence[Any]
+    ) -> Sequence[Update | None]:
+        """For each shard the update of a block."""
+        assert self.task is not None
+        if self.recall.cadence is not None:
+            return self._round(lease, block, values)
+        pieces: tuple[Any, ...] = split_update(self.task.compute(block, values, None), self.cuts)
         if self.packer is not None:
             pieces = self.packer.pack(lease, self.last, block, pieces)
         self.last = lease
-        for shard, piece in zip(self.shards, map(decode, pieces), strict=True):
-            shard.check(piece)
-            shard.apply([piece])
+        return tuple(map(decode, pieces))
+
+    def _round(
+        self, lease: m.LeaseId, block: m.Block, values: Sequence[Any]
+    ) -> Sequence[Update | None]:
+        view = ((SERVER,),) * len(values)
+        letter = m.Lease(lease, block, self.version, True, view, view, None, self.last)
+        resume, wanted = self.recall.begin(letter)
+        pulled = tuple(part if g in wanted else None for g, part in enumerate(values))
+        version = self.version if wanted else self.recall.oldest(letter)
+        keys = (None,) * len(values)
+        ask = m.Compute(lease, block, version, pulled, keys, resume=resume)
+        pieces = cast(RoundTask, self.task).round(ask)
+        self.recall.done(letter, version, bool(wanted))
+        self.last = lease
+        return pieces
 
     def _snapshot(self, stamp: m.Stamp) -> m.Event:
         self.key = snapshot_key(stamp)

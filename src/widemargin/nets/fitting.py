@@ -21,15 +21,16 @@ from widemargin.nets.samples import Source
 from widemargin.ps import messages as m
 
 
-def facts_of(job: NetJob | PartitionedNet) -> dict[str, Any]:
+def facts_of(job: NetJob | PartitionedNet, rounds: Any = None) -> dict[str, Any]:
     """What must be the same when a run is gone on with."""
-    return {
+    facts = {
         "parameters": job.n_keys,
         "samples": job.source.n,
         "batch_size": job.batch_size,
         "seed": job.seed,
         "rule": repr(job.rule),
     }
+    return facts if rounds is None else {**facts, "local": repr(rounds)}
 
 
 class Judging(Protocol):

@@ -7,7 +7,6 @@ into the place where the module reads them, and backward writes the gradient whe
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 
 from widemargin.data.rows import Array
+from widemargin.shared_arrays import Room
 
 
 def trainable(module: torch.nn.Module) -> list[torch.nn.Parameter]:
@@ -52,7 +52,7 @@ class Flat:
         self.parameters = trainable(self.module)
         self.n = sum(parameter.numel() for parameter in self.parameters)
         self.on_host = self.device.type == "cpu"
-        self._gradients: list[Array] = []
+        self._room = Room()  # where gradients are written is where servers read them
         with torch.no_grad():
             self.theta = torch.empty(self.n, device=self.device)
             for parameter, view in zip(self.parameters, self._views(self.theta), strict=True):
@@ -88,7 +88,7 @@ class Flat:
 
     def begin(self) -> Array:
         """Set all gradients to 0; backward now adds into the array that this returns, (n,)."""
-        buffer = self._free()
+        buffer = self._room.empty((self.n,), np.float32)  # not one that anybody still refers to
         buffer.fill(0.0)
         if self._grad is None:
             target = torch.from_numpy(buffer)
@@ -104,11 +104,3 @@ class Flat:
             torch.from_numpy(buffer).copy_(self._grad)
         for parameter in self.parameters:
             parameter.grad = None
-
-    def _free(self) -> Array:
-        """Room for a gradient that nobody refers to any more: a sent one may still be under way."""
-        for k in range(len(self._gradients)):
-            if sys.getrefcount(self._gradients[k]) <= 2:  # the list's, and that of this call
-                return self._gradients[k]
-        self._gradients.append(np.empty(self.n, np.float32))
-        return self._gradients[-1]

@@ -104,7 +104,7 @@ class Gang:
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self.job, self.count, self.loss = job, job.partitions, float("nan")
-        self.busy = [0.0] * job.partitions  # seconds spent on layers in the last block
+        self.times: list[tuple[float, float]] = []  # on layers, and in all, of the last block
         self.theta = torch.empty(job.n_keys).share_memory_()
         self.gradient = torch.empty(job.n_keys).share_memory_()
         self.owned = processes is None
@@ -144,7 +144,7 @@ class Gang:
             start += len(part)
         self.processes.tell([("compute", block)] * self.count)
         answers = self.processes.answers(self.count)
-        self.loss, self.busy = answers[0][1], [answer[2] for answer in answers]
+        self.loss, self.times = answers[0][1], [answer[2:] for answer in answers]
         return Update(None, self.gradient.numpy().copy().reshape(-1, 1), answers[0][0])
 
     def close(self) -> None:
@@ -189,11 +189,11 @@ class _Partition:
         self.pulled = [_read_only(opened.theta, parts[g]) for g in job.reads(parts)[k]]
         self.task: Any = job.open_partition(k, opened.rendezvous, opened.deadline_s)
 
-    def compute(self, block: m.Block) -> tuple[float, float, float]:
-        """Samples, loss, seconds spent on layers; the gradient is written."""
+    def compute(self, block: m.Block) -> tuple[float, ...]:
+        """Samples, loss, seconds spent on layers and in all; the gradient is written."""
         update = self.task.compute(block, self.pulled, None)
         self.gradient[:] = update.values[:, 0]
-        return update.n, self.task.loss, self.task.busy
+        return update.n, self.task.loss, self.task.busy, self.task.seconds
 
 
 def _read_only(theta: torch.Tensor, part: Range) -> Any:

@@ -138,7 +138,7 @@ class PartitionTask:
         sides = (job.sliced is not None or k == 0, job.sliced is not None or k == n - 1)
         self.reader = Reader(job.source, job.seed, job.microbatch, *sides)
         self.loss = float("nan")  # of the last block
-        self.busy = 0.0  # seconds spent on layers in the last block
+        self.busy = self.seconds = 0.0  # spent on layers in the last block, and in all
 
     def touch(self, block: m.Block) -> None:
         return None
@@ -196,7 +196,7 @@ class PartitionTask:
                 passage.run(micro)
         finally:
             self.held.end(gradient)
-        self.loss, self.busy = passage.total, passage.busy
+        self.loss, self.busy, self.seconds = passage.total, passage.busy, passage.seconds
         if passage.error and self.job.sliced and self.links is not None:
             raise PartitionLost(f"partition {self.k}: {passage.error}")  # no longer in step
         return gradient, passage.error

@@ -76,7 +76,8 @@ class Passage:
     """One block's micro-batches through one partition: `run`, then `total` and `error`.
 
     Where the user's code fails, the others are told that this micro-batch has, and all go on to
-    the end of the block, so that they stay in step. `busy` is the time spent on layers, in seconds.
+    the end of the block, so that they stay in step. Of the `seconds` that it took, `busy` were
+    spent on layers.
     """
 
     def __init__(self, stage: Stage, links: Links | None, seed: Sequence[int]) -> None:
@@ -86,11 +87,13 @@ class Passage:
         self.returning: dict[int, Future[Any]] = {}
         self.kept: dict[int, tuple[Any, Any]] = {}
         self.sent: list[Any] = []
-        self.total, self.busy, self.error = 0.0, 0.0, ""
+        self.total, self.error = 0.0, ""
+        self.seconds, self.busy = 0.0, 0.0
 
     def run(self, micro: Sequence[Micro]) -> None:
         """Add the gradient of the block's mean loss to the layers' parameters."""
         # Two threads receive: a transfer begins when its receiver asks for it.
+        began = time.perf_counter()
         before, after = ThreadPoolExecutor(1, "arriving"), ThreadPoolExecutor(1, "returning")
         try:
             if not self.is_first:
@@ -105,6 +108,7 @@ class Passage:
             if self.links is not None:
                 self.links.wait(self.sent)
         finally:
+            self.seconds = time.perf_counter() - began
             before.shutdown(wait=False, cancel_futures=True)
             after.shutdown(wait=False, cancel_futures=True)
 

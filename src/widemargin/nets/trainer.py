@@ -17,6 +17,7 @@ from widemargin.nets.forward import refuse_device
 from widemargin.nets.history import Epoch, History
 from widemargin.nets.job import Build, Loss, NetJob, built
 from widemargin.nets.layers import drawn, fill
+from widemargin.nets.local import Downpour, LocalSGD, plan_of
 from widemargin.nets.optimizers import rule_of
 from widemargin.nets.partitioned import PartitionedNet
 from widemargin.nets.partitions import Partitions, keep, kept, partitions_of, planned
@@ -25,6 +26,7 @@ from widemargin.nets.progress import Progress, Tally
 from widemargin.nets.samples import Source, source_of
 from widemargin.nets.segments import PartitionJudge, Segments
 from widemargin.ps import messages as m
+from widemargin.ps.local import Rounds
 from widemargin.run.cluster.engine import Cluster
 from widemargin.watching.beside import page_beside
 from widemargin.watching.state import Facts
@@ -46,6 +48,7 @@ class Trainer:
     matrix products so, parameters staying float32. `threads` is what torch uses in each worker.
     `partitions` (a number, or `Partitions`) cuts the net among so many processes together.
     Batch norms are given statistics from `statistics_blocks` blocks before each evaluation.
+    `local` is `LocalSGD` or `Downpour`: workers take steps of their own between pushes.
     `dashboard` is the port of a live page of the run, for this machine; None: there is none.
 
     >>> import torch
@@ -77,10 +80,18 @@ class Trainer:
         progress: bool | None = None,
         dashboard: int | None = None,
         partitions: int | Literal["auto"] | Partitions | None = None,
+        local: LocalSGD | Downpour | None = None,
     ) -> None:
         if microbatch is not None and microbatch < 1:
             raise ValueError(f"microbatch must be None or at least 1, got {microbatch!r}.")
-        self.build, self.loss, self.rule = build, loss, rule_of(optimizer, average)
+        if local is not None and partitions is not None:
+            raise ValueError(
+                f"local={local!r} does not go with partitions={partitions!r}: the state between "
+                "pushes is kept by workers of one process. Leave one out."
+            )
+        self.build, self.loss = build, loss
+        self.rule = rule_of(optimizer, average if local is None else None)
+        self.rounds = None if local is None else plan_of(local, optimizer, average)
         self.cluster, self.checkpoint = cluster, checkpoint
         self.seed, self.device, self.precision = seed, device, precision
         self.microbatch, self.threads = microbatch, threads
@@ -122,14 +133,19 @@ class Trainer:
         judged = (eval_source, metrics_of(metrics), self.statistics_blocks)
         judge: Judge | PartitionJudge
         judge = Judge(job, *judged) if isinstance(job, NetJob) else PartitionJudge(job, *judged)
-        history = History(self.checkpoint, facts_of(job))
+        work: NetJob | PartitionedNet | Rounds = job
+        size = job.batch_size
+        if self.rounds is not None:
+            assert isinstance(job, NetJob)
+            work, size = self.rounds.of(job), size * self.rounds.steps
+        history = History(self.checkpoint, facts_of(job, self.rounds))
         self._module = None
         vector = None
         if not history.stopped:
             engine = engine_of(self.cluster, self.checkpoint, self.device, resume)
-            run = engine.start(job, epochs, self.seed)
-            tally = Tally(job.n_blocks, job.batch_size)
-            facts = Facts("", repr(self.cluster), epochs, job.n_blocks, job.source.n)
+            run = engine.start(work, epochs, self.seed)
+            tally = Tally(work.n_blocks, size)
+            facts = Facts("", repr(self.cluster), epochs, work.n_blocks, job.source.n)
             with (
                 Progress(tally, epochs, self.progress) as progress,
                 page_beside(self.dashboard, facts) as tell,

@@ -15,9 +15,10 @@ from widemargin.nets.engines import parts_of, vector_of
 from widemargin.ps import messages as m
 from widemargin.ps.compression import Codec, codec_of
 from widemargin.ps.job import Job, Range, Task
+from widemargin.ps.local import Rounds, cadence_of
 from widemargin.ps.parameters import Rule
 from widemargin.ps.policy import Policy, Sync
-from widemargin.ps.settings import Settings
+from widemargin.ps.settings import Settings, refuse_rounds
 from widemargin.ps.simulate import Setup, Simulation
 from widemargin.ps.simulate_pace import Pace
 
@@ -80,10 +81,15 @@ class VirtualRun:
         settings = Settings(
             job.n_blocks, epochs, engine.policy, groups, seed, shuffle, compression=codec
         )
+        settings = settings._replace(cadence=cadence_of(job))
+        refuse_rounds(settings)
         self.job, self.groups, self.key, self.told = job, engine.servers, "", 0
-        self.task: Task | None = job.open()
+        batches = job.job if isinstance(job, Rounds) else job
+        self.task: Task | None = batches.open()
         names = tuple(f"worker-{i}" for i in range(engine.workers))
-        shared = Shared(job, self.task)
+        shared: Job = Shared(batches, self.task)
+        if isinstance(job, Rounds):  # what workers keep between rounds is each one's own
+            shared = job._replace(job=shared)
         self.simulation = Simulation(Setup(settings, shared, names, pace=engine.pace, seed=seed))
 
     def events(self) -> Iterator[m.Event]:

@@ -174,6 +174,7 @@ def _named(parts: list[Part]) -> Gradient:
 
 def _all(parts: list[Part], total: Array) -> Array:
     """The sum over all keys, in `total`."""
+    total = total[: len(parts[0].values)] if parts[0].at is None else total
     flat, rest = total.reshape(-1), parts
     if len(parts) > 1 and parts[0].at is None and parts[1].at is None:
         (_, g, c), (_, h, d), *rest = parts

@@ -8,7 +8,7 @@ Each worker's process opens it once and gets a `Task`, which reads blocks and co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -44,6 +44,14 @@ class Task(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class RoundTask(Task, Protocol):
+    """A worker's side of a job whose blocks are rounds; see `widemargin.ps.local`."""
+
+    def round(self, ask: m.Compute) -> tuple[Update | None, ...]:
+        """For each group the update; None: it has none in this round."""
+        ...
 
 
 class Job(Protocol):
@@ -152,6 +160,8 @@ class Carrier:
         """The gradient, or what went wrong: an error of the user's code ends the block, not us."""
         keys = None if ask.keys[0] is None else np.concatenate(ask.keys)
         try:
+            if ask.resume is not None:
+                return m.Computed(ask.lease, cast(RoundTask, self.task).round(ask))
             update = self.task.compute(ask.block, ask.values, keys)
             pieces: tuple[Any, ...] = split_update(update, self.parts)
             if self.packer is not None:

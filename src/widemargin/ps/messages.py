@@ -415,8 +415,17 @@ class Touched(NamedTuple):
     keys: tuple[Any, ...]
 
 
+class Resume(NamedTuple):
+    """Go on from what you had after the round `origin`; None: begin anew. See `rounds`."""
+
+    origin: LeaseId | None
+
+
 class Compute(NamedTuple):
-    """Compute the gradient of `block` from what each group holds of the parameters."""
+    """Compute the gradient of `block` from what each group holds of the parameters.
+
+    With `resume`, do a round; a group without values is as this process has it.
+    """
 
     lease: LeaseId
     block: Block
@@ -424,10 +433,11 @@ class Compute(NamedTuple):
     values: tuple[Any, ...]
     keys: tuple[Any, ...]
     last: LeaseId | None = None  # see `Lease`
+    resume: Resume | None = None
 
 
 class Computed(NamedTuple):
-    """For each group the update."""
+    """For each group the update; of a round, None: the group has none in it."""
 
     lease: LeaseId
     updates: tuple[Any, ...]

@@ -13,7 +13,6 @@ for bit, every gradient made of a θ that the policy allows.
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,7 +21,9 @@ import numpy as np
 
 from widemargin.ps import messages as m
 from widemargin.ps.job import Range
-from widemargin.ps.oracle_replay import Replay, equal, learned, read_at
+from widemargin.ps.local import Rounds
+from widemargin.ps.oracle_replay import Replay, equal, learned, ledger_told, read_at
+from widemargin.ps.oracle_rounds import Chains
 from widemargin.ps.policy import Async, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Simulation
@@ -55,6 +56,7 @@ class Record(NamedTuple):
     quiet: float  # when all faults had ended
     until: float  # when the run had to be at its end
     unkept: list[str]  # orders that a role followed although it had said that it would not
+    rounds: Rounds | None  # of batches of the problem; None: its batches are the blocks
 
 
 def record(sim: Simulation, quiet: float, until: float) -> Record:
@@ -65,7 +67,9 @@ def record(sim: Simulation, quiet: float, until: float) -> Record:
             role = sim.processes[name].role
             if role is not None and role.store is not None:
                 members[name] = (g, role.stamp, role.store.arrays())
-    problem, pace = sim.setup.job, sim.setup.pace
+    job, pace = sim.setup.job, sim.setup.pace
+    rounds = job if isinstance(job, Rounds) else None
+    problem = job if rounds is None else rounds.job
     assert isinstance(problem, Problem)
     slowest = max([1.0, *sim.setup.slower.values()])
     longest = min(pace.longest, pace.mean * 10.0 * slowest)
@@ -82,6 +86,7 @@ def record(sim: Simulation, quiet: float, until: float) -> Record:
         quiet,
         until,
         sim.word.broken,
+        rounds,
     )
 
 
@@ -98,9 +103,12 @@ def violations(seen: Record) -> list[str]:
     if path is None:
         return [*wrong, f"no commits lead from the beginning to {last.what['stamp']}"]
     wrong += each_block_once(seen.settings, path)
-    replay = Replay(seen.problem, seen.parts)
+    replay = Replay(seen.problem if seen.rounds is None else seen.rounds, seen.parts)
+    chains = None if seen.rounds is None else Chains(seen.rounds)
     for commit in path:
         wrong += made_as_allowed(seen, replay, commit)
+        if chains is not None and not wrong:
+            wrong += chains.check(replay, commit.parts, seen.gradients)
         if wrong or not replay.step(commit.stamp, commit.parts, seen.gradients):
             return wrong or [f"no gradient of {commit.stamp} was computed as it was applied"]
     wrong += equal_members(seen, replay)
@@ -117,8 +125,10 @@ def samples_counted(seen: Record) -> int:
     if last is None or last.kind != "done":
         return 0
     path = surviving(commits_of(seen.events)[0], tuple(last.what["stamp"])) or []
-    n, blocks = seen.problem.n, seen.settings.n_blocks
-    return sum(len(range(b.number, n, blocks)) for c in path for _, b in c.parts)
+    blocks = [block for commit in path for _, block in commit.parts]
+    if seen.rounds is not None:
+        blocks = [batch for block in blocks for batch in seen.rounds.batches(block)]
+    return sum(len(range(b.number, seen.problem.n, seen.problem.n_blocks)) for b in blocks)
 
 
 # the history
@@ -163,13 +173,6 @@ def ledger_of(settings: Settings, path: Sequence[Commit]) -> tuple[int, set[int]
     blocks = [block for commit in path for _, block in commit.parts]
     epoch = len(blocks) // settings.n_blocks
     return epoch, {block.number for block in blocks if block.epoch == epoch}
-
-
-def ledger_told(settings: Settings, record: Mapping[str, Any]) -> tuple[int, set[int]]:
-    """The same, from a snapshot."""
-    bits = np.frombuffer(base64.b64decode(record["committed"]), np.uint8)
-    done = np.unpackbits(bits, count=settings.n_blocks)
-    return int(record["epoch"]), {int(i) for i in np.flatnonzero(done)}
 
 
 # gradients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from widemargin.data.rows import Array
 from widemargin.ps import messages as m
 from widemargin.ps.compression import decode
-from widemargin.ps.job import Range
+from widemargin.ps.job import Job, Range
 from widemargin.ps.parameters import Parameters
+from widemargin.ps.settings import Settings
 from widemargin.ps.simulate_job import Problem, loss
 from widemargin.ps.simulate_process import Computation
 
@@ -19,8 +21,8 @@ from widemargin.ps.simulate_process import Computation
 class Replay:
     """θ of each version: `reads[version][group]`; all of a store, by stamp: `arrays`."""
 
-    def __init__(self, problem: Problem, parts: Sequence[Range]) -> None:
-        self.stores = [Parameters.create(problem.rule, problem.first(p), p.start) for p in parts]
+    def __init__(self, job: Job, parts: Sequence[Range]) -> None:
+        self.stores = [Parameters.create(job.rule, job.first(p), p.start) for p in parts]
         self.reads: list[tuple[Array, ...]] = []
         self.arrays: dict[m.Stamp, tuple[dict[str, Array], ...]] = {}
         self.keep((0, 0))
@@ -40,7 +42,9 @@ class Replay:
         if not all(one.updates for several in made for one in several):
             return False
         for g, store in enumerate(self.stores):
-            store.apply([decode(several[0].updates[g]) for several in made])
+            updates = [decode(several[0].updates[g]) for several in made]
+            if updates[0] is not None:
+                store.apply(updates)
         self.keep(stamp)
         return True
 
@@ -55,6 +59,7 @@ def read_at(
             for version in range(newest, oldest - 1, -1)
         )
         for g, values in enumerate(made.values)
+        if values is not None  # what it keeps itself is judged by `oracle_rounds`
     )
 
 
@@ -73,3 +78,10 @@ def learned(problem: Problem, replay: Replay) -> list[str]:
     """The loss is lower than at the beginning."""
     first, last = (loss(problem, np.concatenate(replay.reads[i])) for i in (0, -1))
     return [] if last < first else [f"the loss went from {first:.4g} to {last:.4g}"]
+
+
+def ledger_told(settings: Settings, record: Mapping[str, Any]) -> tuple[int, set[int]]:
+    """Epoch and committed blocks, as a snapshot has them."""
+    bits = np.frombuffer(base64.b64decode(record["committed"]), np.uint8)
+    done = np.unpackbits(bits, count=settings.n_blocks)
+    return int(record["epoch"]), {int(i) for i in np.flatnonzero(done)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -35,6 +35,7 @@ from widemargin.solvers.steps import SMALLEST_SCALE
 
 __all__ = ["Parameters", "Rule", "Update"]
 TYPES = (np.dtype(np.float32), np.dtype(np.float64))
+PIECE = 1 << 16  # entries that are stepped at once: what is read of them several times stays near
 
 
 class Parameters:
@@ -67,7 +68,9 @@ class Parameters:
     ([[0.0], [-2.0]], 1)
     """
 
-    def __init__(self, rule: Rule, start: int, arrays: Mapping[str, Array]) -> None:
+    def __init__(
+        self, rule: Rule, start: int, arrays: Mapping[str, Array], empty: Callable[..., Array]
+    ) -> None:
         """Takes the arrays as its own; `create` and `restore` are the ways in."""
         refuse_rule(rule)
         self._rule, self._start = rule, start
@@ -75,12 +78,14 @@ class Parameters:
         self._state = tuple(arrays[name] for name in slots(rule.optimizer))
         self._scale, self.t = float(arrays["scale"]), int(arrays["t"])
         n = len(self._v)
+        self._rows = max(PIECE // max(self._v.shape[1], 1), 1)  # of a piece
         self._free = n if rule.free_from is None else min(max(rule.free_from - start, 0), n)
         self._average = None
         if rule.decay is not None:
             u, parts = arrays["average"], arrays["average_parts"]
             self._average = DecayedAverage(rule.decay, self._free, u, parts)
-        self._room = Scratch(self._v)
+        self._room, self._piece_room = Scratch(self._v), Scratch(self._v[: self._rows])
+        self._empty = empty
 
     @classmethod
     def create(cls, rule: Rule, theta: Array, start: int) -> Self:
@@ -101,13 +106,16 @@ class Parameters:
             arrays[name] = np.full(v.shape, first, v.dtype) if first else np.zeros(v.shape, v.dtype)
         if rule.decay is not None:
             arrays |= {"average": v.copy(), "average_parts": np.array([1.0, 0.0, 0.0])}
-        return cls(rule, start, arrays)
+        return cls(rule, start, arrays, np.empty)
 
     def read(self, keys: Array | None = None) -> Array:
         """A copy of θ, (n, width), or of its rows at sorted, unique keys."""
         at = positions(keys, self._start, len(self._v))
-        theta: Array = self._v.copy() if at is None else self._v[at]
-        end = self._free if at is None else int(np.searchsorted(at, self._free))
+        if at is None:
+            theta, end = self._empty(self._v.shape, self._v.dtype), self._free
+            np.copyto(theta, self._v)
+        else:
+            theta, end = self._v[at], int(np.searchsorted(at, self._free))
         if self._scale != 1.0:
             theta[:end] *= self._v.dtype.type(self._scale)
         return theta
@@ -134,8 +142,11 @@ class Parameters:
         at = [refuse_update(update, self._start, self._v) for update in updates]
         sparse = steps_at(self._rule.optimizer)
         with np.errstate(over="ignore", invalid="ignore"):
-            gradient = combined(updates, at, sparse, self._room, self._rule.adding)
-            bad = self._moved(gradient)
+            if len(updates) > 1 and all(a is None for a in at):
+                bad = self._moved(lambda rows: self._combined(updates, rows))
+            else:
+                gradient = combined(updates, at, sparse, self._room, self._rule.adding)
+                bad = self._moved(lambda rows: gradient.values[rows], gradient)
         self.t += 1
         if bad:
             raise Diverged(
@@ -143,8 +154,19 @@ class Parameters:
                 f"the finite numbers in commit {self.t}. Lower eta0, or scale the data."
             )
 
-    def _moved(self, gradient: Gradient) -> int:
-        """Steps 2 to 4; how many weights are not finite after it."""
+    def _combined(self, updates: Sequence[Update], rows: slice) -> Array:
+        """Rows of the gradient of updates that name no keys; the next call writes over them."""
+        pieces = [Update(None, update.values[rows], update.n) for update in updates]
+        at: list[Array | None] = [None] * len(pieces)
+        return combined(pieces, at, False, self._piece_room, self._rule.adding).values
+
+    def _pieces(self, first: int, last: int) -> Iterator[slice]:
+        for a in range(first, last, self._rows):
+            yield slice(a, min(a + self._rows, last))
+
+    def _moved(self, of: Callable[[slice], Array], named: Gradient | None = None) -> int:
+        """Steps 2 to 4 with the gradient `of` rows, or `named` keys; how many weights are not
+        finite after it."""
         rule, free, v = self._rule, self._free, self._v
         eta = rate(rule.schedule, self.t)
         shrink = max(0.0, 1.0 - eta * (rule.lam + shrinking(rule.optimizer)))
@@ -153,16 +175,17 @@ class Parameters:
             shrink = 1.0
         by = Numbers(self.t, eta, self._scale, shrink, decay=True)
         free_eta = eta * rule.free_share
-        if gradient.at is not None:
-            return self._moved_at(gradient.at, gradient.values, by, free_eta)
+        if named is not None and named.at is not None:
+            return self._moved_at(named.at, named.values, by, free_eta)
         if self._average is not None:
             self._average.multiply_out(v)
         bad = 0
         freely = Numbers(self.t, free_eta, scale=1.0, shrink=1.0, decay=False)
-        for rows, numbers in [(slice(0, free), by), (slice(free, None), freely)]:
-            flat, g = v[rows].reshape(-1), gradient.values[rows].reshape(-1)
-            state = tuple(slot[rows].reshape(-1) for slot in self._state)
-            bad += step(rule.optimizer, flat, state, g, numbers) if flat.size else 0
+        for first, last, numbers in [(0, free, by), (free, len(v), freely)]:
+            for rows in self._pieces(first, last):
+                flat, g = v[rows].reshape(-1), of(rows).reshape(-1)
+                state = tuple(slot[rows].reshape(-1) for slot in self._state)
+                bad += step(rule.optimizer, flat, state, g, numbers) if flat.size else 0
         if self._average is not None:
             self._average.take(v, self._scale)
         return bad
@@ -198,8 +221,15 @@ class Parameters:
         return {name: np.array(array) for name, array in whole.items()}
 
     @classmethod
-    def restore(cls, rule: Rule, arrays: Mapping[str, Any], start: int) -> Self:
-        """The shard that `arrays` told, bit for bit: its future is the same."""
+    def restore(
+        cls,
+        rule: Rule,
+        arrays: Mapping[str, Any],
+        start: int,
+        empty: Callable[..., Array] = np.empty,
+    ) -> Self:
+        """The shard that `arrays` told, bit for bit: its future is the same. `empty(shape, type)`
+        gives the room for what `read` copies whole."""
         refuse_rule(rule)
         expected = {"theta", "scale", "t", *slots(rule.optimizer)}
         expected |= set() if rule.decay is None else {"average", "average_parts"}
@@ -216,6 +246,5 @@ class Parameters:
                     f"{name} must be {theta.dtype} of shape {theta.shape}, as theta is, got "
                     f"{array.dtype} of shape {array.shape}. Restore what `arrays` gave."
                 )
-        return cls(
-            rule, start, {name: np.array(array, order="C") for name, array in arrays.items()}
-        )
+        copies = {name: np.array(array, order="C") for name, array in arrays.items()}
+        return cls(rule, start, copies, empty)

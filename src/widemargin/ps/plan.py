@@ -19,8 +19,9 @@ from widemargin.ps.plan_flow import Flow
 from widemargin.ps.plan_pace import mean
 from widemargin.ps.policy import Async, Policy, Sync
 
-EACH, FEWEST = 6, 240  # gradients of a worker that are simulated, and of all at least
-AT_ONCE = 0.5  # workers that die in the time in which each computes one gradient
+EACH, FEWEST = 6, 480  # gradients of a worker that are simulated, and of all at least
+NEARLY_ALL = 0.9  # of the blocks
+AT_ONCE = 0.4  # workers that die in the time in which each computes one gradient
 
 
 class World(NamedTuple):
@@ -77,7 +78,7 @@ def predict(world: World, case: Case) -> Prediction:
     flow = Flow(figures, case, short, seed=world.seed).run()
     calm = flow.ends[-1] + (world.n_blocks - short) * slope(flow.committed)
     late = np.array([commit.late for commit in flow.committed])
-    worker = of_a_death(world, case, short, slope(flow.committed))
+    worker = of_a_death(world, case, short, flow)
     stall = failures.snapshot / case.servers
     rate = losses(failures, case.servers, case.replicas)
     least = max(stall, calm / world.n_blocks, 1e-3)
@@ -113,15 +114,27 @@ def slope(committed: Sequence[Committed]) -> float:
     return (committed[last].time - committed[first].time) / blocks
 
 
-def of_a_death(world: World, case: Case, n_blocks: int, calm: float) -> float:
-    """Seconds that the death of one worker costs all: those of its own work at least."""
+def of_a_death(world: World, case: Case, n_blocks: int, calm: Flow) -> float:
+    """Seconds that the death of one worker costs all: those of its own work at least.
+
+    Until nearly all is committed: what is waited for at the end comes once an epoch.
+    """
     failures = world.failures
     if math.isinf(failures.mtbf):
         return 0.0
     own = (failures.worker + mean(world.figures.pace) / 2.0) / case.workers
     deaths = Deaths(AT_ONCE / case.workers, failures.worker)
     flow = Flow(world.figures, case, n_blocks, seed=world.seed, deaths=deaths).run()
-    return max(own, (slope(flow.committed) - calm) * n_blocks / max(flow.died, 1))
+    most = NEARLY_ALL * n_blocks
+    until = reached(flow.committed, most)
+    deaths_until = sum(time < until for time in flow.died)
+    return max(own, (until - reached(calm.committed, most)) / max(deaths_until, 1))
+
+
+def reached(committed: Sequence[Committed], blocks: float) -> float:
+    """When so many were committed."""
+    counts = np.cumsum([each.parts for each in committed])
+    return committed[int(np.searchsorted(counts, blocks))].time
 
 
 def pauses(world: World, case: Case) -> float:

@@ -64,7 +64,8 @@ class Flow:
         self.books.phase, self.books.term, self.books.stamp = RUNNING, 1, (1, 0)
         self.part = figures.model_bytes / case.servers / figures.bandwidth  # seconds in a NIC
         self.pause = max(deadline / TICKS, mean(figures.pace, 20) / 10.0)
-        self.now, self.died = 0.0, 0
+        self.now = 0.0
+        self.died: list[float] = []  # when
         self.heap: list[tuple[float, int, Callable[..., None], Any]] = []
         self.count = itertools.count()
         self.whole: dict[m.LeaseId, Work] = {}  # gradients that every member holds
@@ -263,7 +264,8 @@ class Flow:
         worker = self.workers[name]
         if worker.lease != lease or self.deaths is None:
             return
-        worker.dead, self.died = True, self.died + 1
+        worker.dead = True
+        self.died.append(self.now)
         if self.deaths.seconds > self.figures.deadline_s:
             self.at(self.now + self.figures.deadline_s, self.buried, what)
         self.at(self.now + self.deaths.seconds, self.returns, what)

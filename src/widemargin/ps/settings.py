@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from widemargin.ps.compression import Codec
 from widemargin.ps.policy import Policy
+from widemargin.ps.rounds import Cadence, refuse_cadence, refuse_compression
 
 
 class Settings(NamedTuple):
@@ -36,6 +37,7 @@ class Settings(NamedTuple):
     reads: tuple[tuple[int, ...], ...] = ()
     attempts: int = 3  # a block whose gradient raises an error so often ends the run
     compression: Codec | None = None  # of what workers push
+    cadence: Cadence | None = None  # blocks are rounds of several batches; see `rounds`
 
 
 def group_of(settings: Settings, member: str) -> int:
@@ -56,3 +58,9 @@ def owned(settings: Settings, k: int) -> tuple[int, ...]:
 def read_by(settings: Settings, k: int) -> tuple[int, ...]:
     """The groups whose values partition k pulls."""
     return settings.reads[k] if settings.reads else owned(settings, k)
+
+
+def refuse_rounds(settings: Settings) -> None:
+    """ValueError where rounds do not go with the rest of the settings."""
+    refuse_cadence(settings.cadence, settings.policy, len(settings.groups))
+    refuse_compression(settings.cadence, settings.compression is not None)

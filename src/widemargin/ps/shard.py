@@ -51,6 +51,7 @@ class Shard:
         self.held: dict[m.LeaseId, Any] = {}  # gradients: leases to updates
         self.tags: dict[m.LeaseId, int] = {}  # the version each was made of
         self.pulls: dict[str, m.Pull] = {}  # of each worker the newest that is not answered
+        self.whole: Any = None  # all parameters at this version, once somebody pulled them
         self.loading: m.Install | None = None
         self.saving: m.Snapshot | None = None
         self.asked = -1e9  # when storage was last asked
@@ -91,14 +92,12 @@ class Shard:
         if self.store is None:
             return []
         sends: list[m.Send] = []
-        whole: Any = None
         for worker, pull in list(self.pulls.items()):
             if pull.version <= self.version:
                 del self.pulls[worker]
                 if pull.keys is None:
-                    whole = values = self.store.read() if whole is None else whole
-                else:
-                    values = self.store.read(pull.keys)
+                    self.whole = self.store.read() if self.whole is None else self.whole
+                values = self.whole if pull.keys is None else self.store.read(pull.keys)
                 sends.append(m.Send(worker, m.Params(self.group, pull.lease, self.version, values)))
         return sends
 
@@ -136,7 +135,10 @@ class Shard:
             if not all(lease in self.held for lease, _ in entry.parts):
                 lost = m.Lost(self.name, self.life, self.term, self.version)
                 return [*sends, self.tell(lost), *self.answer()]
-            self.store.apply([self.held[lease] for lease, _ in entry.parts])
+            self.whole = None
+            updates = [u for lease, _ in entry.parts if (u := self.held[lease]) is not None]
+            if updates:  # else it is another fragment's turn
+                self.store.apply(updates)
             self.stamp = (entry.term, entry.version)
             for lease, _ in entry.parts:
                 self.forget(lease)
@@ -210,7 +212,7 @@ class Shard:
         if loaded.value is None:  # outdated meanwhile: a newer term will say what to load
             return []
         self.loading = None
-        self.store = self.restore(loaded.value)
+        self.store, self.whole = self.restore(loaded.value), None
         self.stamp = self.base = install.stamp
         return self.advance()
 
@@ -232,6 +234,7 @@ class Shard:
         self.promised = self.term = state.term
         self.loading = self.saving = None
         self.pulls.clear()
+        self.whole = None
         self.store, self.stamp, self.base = self.restore(state.arrays), state.stamp, state.base
         self.log = {e.version: e for e in state.log} | newer
         for lease, (tag, update) in state.held.items():

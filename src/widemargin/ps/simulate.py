@@ -251,10 +251,19 @@ class Simulation:
         self.at(takes, partial(self.computed, name, life, answer, process.slept))
 
     def keep(self, name: str, takes: float, asked: m.Compute, answer: m.Computed) -> None:
-        values, keys = asked.values, asked.keys
-        life, pushed = self.processes[name].life, answer.updates
-        done = Computation(name, self.now, takes, asked.block, values, keys, pushed, life)
-        self.gradients.setdefault(asked.lease, []).append(done)
+        made = Computation(
+            name,
+            self.now,
+            takes,
+            asked.block,
+            asked.values,
+            asked.keys,
+            answer.updates,
+            self.processes[name].life,
+            asked.version,
+            asked.resume,
+        )
+        self.gradients.setdefault(asked.lease, []).append(made)
 
     def computed(self, name: str, life: int, answer: Any, slept: float) -> None:
         """A gradient would be done now, had the process not slept since it began."""

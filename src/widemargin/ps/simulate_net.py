@@ -48,10 +48,13 @@ class Wires:
         self.sending: dict[str, float] = {}
         self.receiving: dict[str, float] = {}
         self.pushed = 0  # bytes of gradients that workers sent, also in vain
+        self.pulled = 0  # and of parameters sent to them
 
     def weigh(self, message: Any) -> None:
         if isinstance(message, m.Push):
             self.pushed += content(message.update)
+        elif isinstance(message, m.Params):
+            self.pulled += content(message.values)
 
     def severed(self, source: str, to: str) -> bool:
         return bool(self.cut) and among(self.cut, source, to)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 
 class Pace(NamedTuple):
-    """t = mean · exp(spread Z) · (1 + P), at most `longest`, Z normal.
+    """t = mean · exp(spread Z) · (1 + P) · least / 2, at most `longest`, Z normal.
 
-    P is 0 but for a share `tail` of the gradients, for which it follows Pareto's law
-    Pr(P > x) = (1 + x)^(−alpha): rare and without a natural length, as the stragglers of Chen et
+    All but a share `tail` of the gradients lack the last two factors; P ≥ 1 follows Pareto's law
+    Pr(P > x) = x^(−alpha): rare and without a natural length, as the stragglers of Chen et
     al., Revisiting distributed synchronous SGD, 2016. Constant: spread = tail = 0; lognormal:
     tail = 0.
     """
@@ -21,6 +21,7 @@ class Pace(NamedTuple):
     tail: float = 0.0
     alpha: float = 1.5
     longest: float = math.inf
+    least: float = 2.0  # times longer the shortest straggler is
 
 
 def drawn(pace: Pace, rng: random.Random, times: float = 1.0) -> float:
@@ -29,5 +30,5 @@ def drawn(pace: Pace, rng: random.Random, times: float = 1.0) -> float:
     if pace.spread:
         seconds *= math.exp(rng.gauss(0.0, pace.spread))
     if pace.tail and rng.random() < pace.tail:
-        seconds *= 1.0 + rng.paretovariate(pace.alpha)
+        seconds *= (1.0 + rng.paretovariate(pace.alpha)) * (pace.least / 2.0)
     return min(seconds, pace.longest)

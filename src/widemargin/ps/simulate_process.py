@@ -22,6 +22,8 @@ class Computation(NamedTuple):
     keys: tuple[Any, ...]
     updates: tuple[Any, ...]
     life: int = 1  # of the worker
+    version: int = 0
+    resume: m.Resume | None = None
 
 
 @dataclass

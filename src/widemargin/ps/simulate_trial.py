@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from widemargin.ps import messages as m
 from widemargin.ps.compression import codec_of
 from widemargin.ps.faults import ROLES, Fault, draw, healed, inject
+from widemargin.ps.local import cadence_of
 from widemargin.ps.optimizers import Adagrad, Adam, AdamW, Momentum, Nesterov, Sgd
 from widemargin.ps.oracle import Record, record, returns, samples_counted, violations
 from widemargin.ps.oracle_feedback import encoded_as_promised
@@ -18,6 +19,7 @@ from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.simulate import Setup, Simulation
 from widemargin.ps.simulate_job import Problem, rule_of
+from widemargin.ps.simulate_local import rounds
 from widemargin.ps.simulate_net import Net
 from widemargin.ps.simulate_pace import Pace
 
@@ -45,15 +47,16 @@ class Plan(NamedTuple):
     faults: int | None = None  # how many, besides what the network does
     compression: str = "none"
     partitions: int = 1  # processes of a worker
+    local: int | None = None  # batches of a round; None: each is pushed by itself
+    fragments: int | None = None  # with `local`
 
     @property
     def drawn(self) -> str:
         """What schedules are drawn from, with the seed: they are the same with any compression, and
-        without partitions what they would be if there were no such thing."""
-        told = self._asdict()
-        del told["compression"]
-        if self.partitions == 1:
-            del told["partitions"]
+        with what is left at its default as if there were no such option."""
+        told = {name: value for name, value in self._asdict().items() if name != "compression"}
+        usual = {"local": None, "fragments": None, "partitions": 1}
+        told = {k: v for k, v in told.items() if k not in usual or v != usual[k]}
         return f"Plan({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
 
@@ -90,13 +93,14 @@ def scenario(plan: Plan, seed: int) -> Scenario:
     workers = tuple(f"worker-{i}" for i in range(plan.workers))
     rule, sparse = rng.choice(RULES), rng.random() < 0.3
     problem = Problem(rule, n_blocks=rng.choice([9, 16, 24]), n_keys=12, sparse=sparse, n=150)
+    job = problem if plan.local is None else rounds(plan, rng, problem, policy)
     settings = Settings(
-        n_blocks=problem.n_blocks,
+        n_blocks=job.n_blocks,
         epochs=2,
         policy=policy,
         groups=groups,
         seed=seed,
-        sparse=sparse,
+        sparse=job.sparse,
         snapshot_every=rng.choice([0, 3, 5, 8]),
         deadline_s=0.5,
         quiet_s=rng.choice([0.2, 0.3, math.inf]),
@@ -105,6 +109,7 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         give_up_s=60.0,
         owner=(owner := owners(plan.partitions, n_groups)),
         reads=draw_reads(rng, owner),
+        cadence=cadence_of(job),
         compression=codec_of(plan.compression),
     )
     fair = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
@@ -117,7 +122,7 @@ def scenario(plan: Plan, seed: int) -> Scenario:
     at = rng.choice(roles) if rng.random() < ONE_ROLE else None
     faults = draw(rng, names, at=at, count=count, horizon=horizon, deadline_s=settings.deadline_s)
     net = draw_net(rng) if count else Net()
-    setup = Setup(settings, problem, workers, net, pace, slower, rng.random() < 0.5, seed)
+    setup = Setup(settings, job, workers, net, pace, slower, rng.random() < 0.5, seed)
     return Scenario(setup, tuple(faults), horizon if count else 0.0)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from widemargin.ps import messages as m
+from widemargin.ps.rounds import Recall
 from widemargin.ps.settings import Settings
 
 IDLE, TOUCHING, PULLING, COMPUTING, PUSHING, STOPPED = (
@@ -38,6 +39,9 @@ class Worker:
         self.params: dict[int, m.Params] = {}
         self.updates: tuple[Any, ...] = ()
         self.version = 0  # the oldest among the parameters pulled
+        self.recall = Recall(settings.cadence, len(settings.groups))
+        self.resume: m.Resume | None = None
+        self.wanted: tuple[int, ...] = ()  # groups to pull
         self.busy: m.LeaseId | None = None  # the lease whose gradient is being computed
         self.sent = -1e9
 
@@ -76,12 +80,13 @@ class Worker:
             self.phase = TOUCHING
             return [m.Send(m.LOCAL, m.Touch(self.lease.block))]
         self.keys = (None,) * len(self.settings.groups)
-        return self.pull(now)
+        self.resume, self.wanted = self.recall.begin(self.lease)
+        return self.pull(now) if self.wanted else self.compute(self.recall.oldest(self.lease))
 
     def touched(self, touched: m.Touched, now: float) -> list[m.Send]:
         if self.phase != TOUCHING or self.lease is None or touched.block != self.lease.block:
             return []
-        self.keys = touched.keys
+        self.keys, self.wanted = touched.keys, tuple(range(len(touched.keys)))
         return self.pull(now)
 
     def pull(self, now: float) -> list[m.Send]:
@@ -89,7 +94,8 @@ class Worker:
         assert self.lease is not None
         self.phase, self.sent = PULLING, now
         sends = []
-        for group, members in enumerate(self.lease.sources):
+        for group in self.wanted:
+            members = self.lease.sources[group]
             if group not in self.params and members:
                 turn = int(now / self.settings.retry_s) + sum(self.name.encode())
                 pull = m.Pull(self.name, self.lease.lease, self.lease.version, self.keys[group])
@@ -101,16 +107,20 @@ class Worker:
         if self.phase != PULLING or lease is None or params.lease != lease.lease:
             return []
         self.params.setdefault(params.group, params)
-        if len(self.params) < len(lease.view):
+        if len(self.params) < len(self.wanted):
             return []
-        parts = [self.params[g] for g in range(len(lease.view))]
-        self.version = min(part.version for part in parts)
-        if lease.exact and any(part.version != lease.version for part in parts):
+        versions = [self.params[g].version for g in self.wanted]
+        if lease.exact and any(version != lease.version for version in versions):
             return self.end()  # a commit has passed: this gradient would be void
-        self.phase, self.busy = COMPUTING, lease.lease
-        values = tuple(part.values for part in parts)
-        self.params = {}
-        compute = m.Compute(lease.lease, lease.block, self.version, values, self.keys, lease.last)
+        return self.compute(min(versions))
+
+    def compute(self, version: int) -> list[m.Send]:
+        lease, parts = self.lease, self.params
+        assert lease is not None
+        self.phase, self.busy, self.version, self.params = COMPUTING, lease.lease, version, {}
+        values = tuple(parts[g].values if g in parts else None for g in range(len(lease.view)))
+        made_of = (version, values, self.keys, lease.last, self.resume)
+        compute = m.Compute(lease.lease, lease.block, *made_of)
         first = [] if lease.ahead is None else [m.Send(m.LOCAL, m.Prefetch(lease.ahead))]
         return [*first, m.Send(m.LOCAL, compute)]  # what is read ahead is read meanwhile
 
@@ -123,6 +133,7 @@ class Worker:
         if self.phase != COMPUTING or self.lease is None or self.lease.lease != computed.lease:
             return self.free(now)
         self.phase, self.updates, self.sent = PUSHING, computed.updates, now
+        self.recall.done(self.lease, self.version, bool(self.wanted))
         pushes = [
             self.push(g, member) for g, members in enumerate(self.lease.view) for member in members
         ]

@@ -19,6 +19,7 @@ from widemargin.run.cluster.folder import Folder
 from widemargin.run.cluster.observer import frozen
 from widemargin.run.cluster.start import prepare
 from widemargin.run.cluster.tally import Tally
+from widemargin.shared_arrays import Room
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,55 @@ def test_messages_over_a_link(tables):
     assert heard[0] == sent[0]
     np.testing.assert_array_equal(heard[1].values, sent[1].values)
     link.socket.close()
+
+
+def test_large_arrays_are_read_where_they_lie(tables):
+    heard = []
+    _, address = opened_door(tables, heard)
+    link, room = wire.Link(address, tables["secret"]), Room()
+    if not link.near:
+        pytest.skip("memory cannot be lent here")
+    values = room.empty((100_000, 1), np.float32)
+    values[:] = 3.0
+    params = [m.Params(0, (1, n), n, values) for n in range(3)]
+    assert post.size(params[0], link.near) == 0
+    assert post.size(params[0]) == values.nbytes
+    link.send(params[:2])
+    link.send(params[2:])
+    await_length(heard, 3)
+    assert not link.pending and not heard[0].values.flags.writeable
+    values[0] = 5.0
+    assert [float(params.values[0, 0]) for params in heard] == [5.0] * 3
+    del values, params
+    lent = room.files[0]
+    heard.clear()
+    until = time.monotonic() + 10.0
+    while lent.used():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    link.send([m.Params(0, (1, 4), 4, room.empty((100_000, 1), np.float32))])
+    await_length(heard, 1)
+    assert room.files == [lent] and lent.lent()
+    link.close()
+    assert lent.lost, "who read it may read it still, and cannot say when it is done"
+
+
+def test_what_is_not_of_this_machine_is_sent_whole(tables, monkeypatch):
+    monkeypatch.setattr(wire.shared_arrays, "reach", lambda where: None)
+    heard = []
+    _, address = opened_door(tables, heard)
+    link = wire.Link(address, tables["secret"])
+    assert not link.near
+    values = Room().empty((100_000, 1), np.float32)
+    values[:] = 3.0
+    assert post.size(m.Params(0, (1, 1), 1, values), link.near) == values.nbytes
+    link.send([m.Params(0, (1, 1), 1, values)])
+    while link.pending:
+        link.push()
+    await_length(heard, 1)
+    values[:] = 4.0
+    assert (heard[0].values == 3.0).all()
+    link.close()
 
 
 def test_a_door_does_not_open_without_the_secret(tables):

@@ -51,6 +51,7 @@ class Computing:
             answer = self.answer(self.queue.get())
             if answer is not None:
                 self.tell(answer)
+            del answer  # the gradient is free when the worker lets go of it
 
     def answer(self, message: Any) -> Any:
         if isinstance(message, m.Compute):

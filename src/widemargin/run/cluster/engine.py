@@ -12,8 +12,9 @@ from typing import Any
 from widemargin.errors import ClusterError
 from widemargin.ps.compression import Codec, codec_of
 from widemargin.ps.job import Job, Range
+from widemargin.ps.local import cadence_of
 from widemargin.ps.policy import Async, Policy, RoundRobin, Sync
-from widemargin.ps.settings import Settings
+from widemargin.ps.settings import Settings, refuse_rounds
 from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster import private
 from widemargin.run.cluster.partitions import partitioned, parts_of, processes
@@ -106,6 +107,7 @@ class Cluster:
         """Start a run, or go on with that of `snapshot_to`; returns at once."""
         refuse_below("epochs", epochs, 1)
         settings = self.settings(job, epochs, seed, shuffle)
+        refuse_rounds(settings)
         actors = self.workers * processes(job) + self.servers * self.replicas + 2
         size = job.n_keys * int(job.first(Range(0, 1)).nbytes)
         room = min(20 * size, max(2 * size, LARGE))
@@ -138,6 +140,7 @@ class Cluster:
             attempts=self.attempts,
             owner=() if job_of is None else job_of.owner(parts),
             reads=() if job_of is None else job_of.reads(parts),
+            cadence=cadence_of(job),
             compression=codec_of(self.compression),
         )
 

@@ -31,6 +31,7 @@ from widemargin.run.cluster.partitions import PartitionComputing
 from widemargin.run.cluster.plan import Plan
 from widemargin.run.cluster.post import Post, opened
 from widemargin.run.cluster.wire import Door, wanted
+from widemargin.shared_arrays import Room
 
 FLUSH_AFTER = 16  # messages, where more are waiting
 RETRY_S = 0.002  # where a receiver had no room, or the observer is to answer
@@ -141,10 +142,10 @@ class Host:
         if name == m.COORDINATOR:
             return Coordinator(settings), None
         if name.startswith("shard-"):
-            start = plan.parts[group_of(settings, name)].start
+            start, room = plan.parts[group_of(settings, name)].start, Room()
 
             def restore(arrays: Any) -> Parameters:
-                return Parameters.restore(plan.rule, arrays, start)
+                return Parameters.restore(plan.rule, arrays, start, room.empty)
 
             return Shard(settings, name, self.life, restore), None
         load = lambda: plans.get(self.name, "job")  # noqa: E731

@@ -1,6 +1,7 @@
 """Messages to other actors: sent and forgotten, in batches, never waited for.
 
-Small ones go over a link where there is one (see `wire`), large ones and all else through Ray.
+Small ones go over a link where there is one (see `wire`), and those whose large arrays can be lent
+to a process of the same machine; other large ones and all else through Ray.
 
 A message may be lost: its receiver is dead or stopped. Roles repeat what matters, so errors end
 here. What goes to a receiver that does not answer is dropped beyond a bound.
@@ -17,11 +18,11 @@ import numpy as np
 
 from widemargin.run.cluster.plan import space
 from widemargin.run.cluster.wire import Links
+from widemargin.shared_arrays import LARGE, home
 
 WINDOW = 16  # batches under way to one receiver
 WAITING = 1024  # messages that wait for a place in it
 AGAIN_S = 0.05  # before a receiver that had no actor is looked up again
-LARGE = 100_000  # bytes from which on Ray carries an array: it copies less
 
 
 class Parcel(NamedTuple):
@@ -73,20 +74,23 @@ class Post:
                 self.deliver(peer, repeated, shared)
 
     def over_link(self, to: str, peer: Peer) -> None:
-        """Send what is small over the link, if there is one; leave the rest."""
+        """Send what is small, or can be lent, over the link, if there is one; leave the rest."""
         link = self.links.to(to)
         if link is None:
             return
-        small = [message for message in peer.waiting if size(message) < LARGE]
+        light: list[Any] = []
+        heavy: list[Any] = []
+        for message in peer.waiting:
+            fits = size(message, link.near) < LARGE
+            (light if fits else heavy).append(message)
         try:
-            if small:
-                link.send(small)
+            if light:
+                link.send(light)
         except OSError:
             self.links.drop(to)
             return
-        large = [message for message in peer.waiting if size(message) >= LARGE]
         peer.waiting.clear()
-        peer.waiting.extend(large)
+        peer.waiting.extend(heavy)
 
     def push(self) -> bool:
         """Send on what a receiver had no room for; is there any?"""
@@ -167,14 +171,15 @@ def repeats(messages: Iterable[Any]) -> set[int]:
     return twice
 
 
-def size(value: Any) -> int:
-    """The bytes of the arrays in a message or a payload."""
+def size(value: Any, near: bool = False) -> int:
+    """The bytes of the arrays in a message or a payload; `near`: less those that can be lent."""
     if isinstance(value, np.ndarray):
-        return int(value.nbytes)
+        lent = near and value.nbytes >= LARGE and home(value) is not None
+        return 0 if lent else int(value.nbytes)
     if isinstance(value, dict):
-        return sum(size(v) for v in value.values())
+        return sum(size(v, near) for v in value.values())
     if isinstance(value, tuple):
-        return sum(size(v) for v in value)
+        return sum(size(v, near) for v in value)
     return 0
 
 

@@ -5,11 +5,16 @@ Every actor opens a door and writes its address into Ray's tables, beside a secr
 ends prove that they know the secret, which only who has Ray's token can read; the messages
 themselves travel as openly as Ray's own. Where Ray is set up with TLS, or where no connection can
 be made, everything goes through Ray instead: a link is never needed, and never waited for.
+
+Between processes of one machine a link carries no large array but the terms on which it is lent
+(see `shared_arrays`): it is read where it was made. When they are made known to each other the
+door looks whether it reaches the caller's memory.
 """
 
 from __future__ import annotations
 
 import hmac
+import io
 import os
 import pickle
 import secrets
@@ -20,6 +25,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from widemargin import shared_arrays
 from widemargin.run.cluster import plan as plans
 
 HEAD = struct.Struct("!Q")
@@ -27,6 +35,7 @@ NONCE = 32
 SHAKE_S = 3.0  # for the connection and the proof
 DEAD_MS = 3000  # what was not taken by the other machine's kernel for so long ends a link
 BUFFER = 4 << 20
+NEAR, FAR = b"n", b"f"  # the door reaches the caller's memory, or not
 MOST = 64 << 20  # bytes that may wait for a receiver; what comes then is dropped
 LOOK_S, MISSING_S = 1.0, 0.1  # how often addresses are read: all links stand, one is missing
 
@@ -59,12 +68,16 @@ class Door:
                 if not self.trusts(there, stream):
                     return
                 there.settimeout(None)
+                borrowed = shared_arrays.Borrowed()
                 while head := stream.read(HEAD.size):
-                    data = stream.read(HEAD.unpack(head)[0])
-                    for message in pickle.loads(data):
-                        self.tell(message)
+                    data = io.BytesIO(stream.read(HEAD.unpack(head)[0]))
+                    self.hear(Opening(data, borrowed))
         except (OSError, EOFError, struct.error, pickle.UnpicklingError):
             return  # it has gone in the middle of a word
+
+    def hear(self, opening: Opening) -> None:
+        for message in opening.load():  # this frame ends with them: nothing here keeps an array
+            self.tell(message)
 
     def trusts(self, there: socket.socket, stream: Any) -> bool:
         """Nothing is unpickled before the other has proved that it knows the secret."""
@@ -74,6 +87,10 @@ class Door:
         if not hmac.compare_digest(proof, prove(self.secret, b"caller", ours + theirs)):
             return False
         there.sendall(prove(self.secret, b"door", theirs + ours))
+        fd = shared_arrays.reach(stream.read(shared_arrays.WHERE.size))
+        there.sendall(FAR if fd is None else NEAR)
+        if fd is not None:
+            os.close(fd)
         return True
 
 
@@ -81,12 +98,42 @@ def prove(secret: bytes, who: bytes, nonces: bytes) -> bytes:
     return hmac.digest(secret, who + nonces, "sha256")
 
 
+class Opening(pickle.Unpickler):
+    """Reads messages; arrays in them that were lent are borrowed."""
+
+    def __init__(self, stream: io.BytesIO, borrowed: shared_arrays.Borrowed) -> None:
+        super().__init__(stream)
+        self.borrowed = borrowed
+
+    def persistent_load(self, terms: Any) -> Any:
+        return self.borrowed.array(shared_arrays.Terms(*terms))
+
+
+class Closing(pickle.Pickler):
+    """Writes messages; large arrays that can be lent are."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream, 5)
+        self.loans: list[shared_arrays.Loan] = []
+
+    def persistent_id(self, value: Any) -> Any:
+        if type(value) is not np.ndarray or value.nbytes < shared_arrays.LARGE:
+            return None
+        loan = shared_arrays.lend(value)
+        if loan is None:
+            return None
+        self.loans.append(loan)
+        return tuple(loan.terms)
+
+
 class Link:
-    """One connection outwards. `send` never waits."""
+    """One connection outwards. `send` never waits. `near`: to a process of this machine."""
 
     def __init__(self, address: tuple[int, str, int], secret: bytes) -> None:
         self.address = address
         self.pending = bytearray()
+        self.loans: list[shared_arrays.Loan] = []
+        self.closed = False
         self.socket = socket.create_connection(address[1:], timeout=SHAKE_S)
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
@@ -104,6 +151,9 @@ class Link:
         self.socket.sendall(ours + prove(secret, b"caller", theirs + ours))
         if not hmac.compare_digest(self.exactly(NONCE), prove(secret, b"door", ours + theirs)):
             raise ConnectionError("the door does not know the secret of the run")
+        sample = shared_arrays.sample()
+        self.socket.sendall(shared_arrays.NOWHERE if sample is None else sample.where)
+        self.near = self.exactly(len(NEAR)) == NEAR
 
     def exactly(self, n: int) -> bytes:
         data = b""
@@ -119,9 +169,25 @@ class Link:
         if self.shut():
             raise ConnectionError("the door was shut")
         if len(self.pending) <= MOST:
-            data = pickle.dumps(messages, 5)
+            data = self.lending(messages) if self.near else pickle.dumps(messages, 5)
             self.pending += HEAD.pack(len(data)) + data
         self.push()
+
+    def lending(self, messages: list[Any]) -> bytes:
+        stream = io.BytesIO()
+        closing = Closing(stream)
+        closing.dump(messages)
+        self.loans = [loan for loan in self.loans if loan.open()] + closing.loans
+        if self.closed:  # by another thread, just now
+            self.close()
+        return stream.getvalue()
+
+    def close(self) -> None:
+        """Nobody will say that what was lent over it is free."""
+        self.closed = True
+        self.socket.close()
+        for loan in self.loans:
+            loan.lose()
 
     def push(self) -> None:
         try:
@@ -161,7 +227,7 @@ class Links:
         link = self.links.get(role)
         self.links[role] = None
         if link is not None:
-            link.socket.close()
+            link.close()
         self.changed.set()
 
     def keep(self) -> None:
@@ -184,4 +250,7 @@ class Links:
         if link is not None and link.address == address:
             return
         if address is not None:
-            self.links[role] = Link(address, secret)
+            fresh = Link(address, secret)
+            self.links[role] = fresh
+            if link is not None:
+                link.close()
