@@ -5,7 +5,8 @@
 
 The limit is RLIMIT_DATA, what a process may allocate for itself, set here and inherited by all that
 this process starts: Ray's own processes, servers and partitions. (RLIMIT_AS would count what
-torch's libraries map and Ray's shared store; RLIMIT_RSS does nothing on Linux.) A thread's stack counts in full, so stacks are 1 MB. Prints JSON, a line a measurement.
+torch's libraries map and Ray's shared store; RLIMIT_RSS does nothing on Linux.) A thread's stack
+counts in full, so stacks are 1 MB. Prints JSON, a line a measurement.
 Needs the extra [nets], 18 GB of memory in all and 6 GB of disk.
 """
 
