@@ -50,12 +50,13 @@ def draw(
     horizon: float,
     deadline_s: float,
 ) -> list[Fault]:
-    """So many faults before `horizon`, each kind at each role equally likely; or `at` one role."""
+    """So many faults before `horizon`, each kind at each role as likely (slow storage and
+    twins, which have one role each, twice); or `at` one role."""
     targets = [*ROLES, *(["partition"] if any(map(partitioned, names)) else [])]
     roles = {role: [name for name in names if role_of(name) == role] for role in targets}
     faults, leaving = [], roles["worker"][1:]
     kinds = [(kind, role) for kind in ("crash", "pause", "partition", "hold") for role in targets]
-    kinds += [("partition", m.STORAGE), ("slow", m.STORAGE)]
+    kinds += [("partition", m.STORAGE), *[("slow", m.STORAGE)] * 2]
     kinds += [("twin", m.COORDINATOR)] * 2
     kinds += [("join", "worker"), ("leave", "worker")]
     kinds = [(kind, role) for kind, role in kinds if at in (None, role)]
