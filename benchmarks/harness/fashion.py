@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from widemargin.cluster import Async, Cluster, RoundRobin, Sync
+from widemargin.errors import choose
 from widemargin.nets import Trainer, Virtual, optimizers
 
 FILE = Path(__file__).parents[2] / ".." / "shared" / "data" / "fashion_mnist"
@@ -64,6 +65,7 @@ def accuracy(asked: Any, build: Callable[[], Any], told: Callable[..., None]) ->
     torch.set_num_threads(1)
     data, found = pictures(asked.hold, asked.most), {}
     for name in asked.only or POLICIES:
+        choose("--only", name, POLICIES)
         for seed in asked.seeds:
             began = time.perf_counter()
             reached = trained(name, build, data, asked, seed)
