@@ -13,6 +13,20 @@ def shared_data() -> Callable[[str], Path]:
     return shared_path
 
 
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command; (exit code, stdout, stderr)."""
+    from widemargin.cli import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as done:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return int(done.value.code or 0), out, err
+
+    return call
+
+
 RAY = (
     "test_cli_cluster.py",
     "test_cluster.py",

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import widemargin as wm
-from widemargin.cli import main
 
 TEXT = (
     "\n".join(
@@ -17,19 +16,6 @@ TEXT = (
     )
     + "\n"
 )
-
-
-@pytest.fixture
-def run(capfd):
-    """Run a command; (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return done.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -4,21 +4,9 @@ import json
 
 import pytest
 
-from widemargin.cli import main
 from widemargin.cli.units import amount, bandwidth, counts, span
 
 BASE = ("plan", "--model-bytes", "4M", "--step-seconds", "0.3", "--workers", "2:8", "--n-jobs", "1")
-
-
-@pytest.fixture
-def run(capfd):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return done.value.code or 0, out, err
-
-    return call
 
 
 def test_amounts():

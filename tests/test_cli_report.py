@@ -9,22 +9,8 @@ import numpy as np
 import pytest
 
 import widemargin as wm
-from widemargin.cli import main
 
 TEXT = "".join(f"{'yes' if i % 3 else 'no'} {1 + i % 3}:{1 + i % 5}\n" for i in range(60))
-
-
-@pytest.fixture
-def run(capfd):
-    """Run a command; (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return done.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture

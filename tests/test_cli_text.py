@@ -11,26 +11,12 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 import widemargin as wm
-from widemargin.cli import main
 
 HAM = ["see you at lunch", "meeting tomorrow at ten", "call me at home", "lunch at home, see you"]
 SPAM = ["free money now", "win free money", "winner, claim your prize now", "free prize, call now"]
 MAIL = [{"body": text, "spam": label, "n": i % 5 + (label == "yes")}
         for i in range(10) for label, texts in (("no", HAM), ("yes", SPAM))
         for text in [f"{texts[i % 4]} {'abcdefghij'[i]}{i}{label}"]]  # fmt: skip
-
-
-@pytest.fixture
-def run(capfd):
-    """Run a command; (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return done.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture

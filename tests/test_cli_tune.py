@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import widemargin as wm
-from widemargin.cli import main
 from widemargin.cli.tune import values_of
 from widemargin.data.rows import as_rows
 from widemargin.data.samples import make_samples
@@ -22,19 +21,6 @@ def noisy_text(n=240, seed=0, classes=("ham", "spam")):
     labels = np.array(classes)[scores.argmax(axis=1)]
     rows = [" ".join(f"{j + 1}:{v:g}" for j, v in enumerate(x)) for x in X]
     return "".join(f"{label} {row}\n" for label, row in zip(labels, rows, strict=True))
-
-
-@pytest.fixture
-def run(capfd):
-    """Run a command; (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return done.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """Local steps on a real Ray of this machine: rounds once an epoch, also when a worker is killed."""
 
-import importlib.util
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
-if importlib.util.find_spec("ray") is None and os.environ.get("CI") != "true":
-    pytest.skip("ray is not installed", allow_module_level=True)
+from shared import needs
+
+needs("ray")
 
 from small_nets import BATCH, classes, commits_of, cross_entropy, flat, perceptrons
 

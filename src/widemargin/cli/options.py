@@ -39,6 +39,10 @@ Threads = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option("--n-jobs", min=1, metavar="T", show_default="all cores", help="Threads."),
 ]
+Processes = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--n-jobs", min=1, metavar="P", show_default="all cores", help="Processes."),
+]
 Memory = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Json, Work
+from widemargin.cli.options import Json, Processes, Work
 
 EXAMPLE = (
     "Example: widemargin plan --model-bytes 400M --step-seconds 0.3 --workers 8:1024 "
@@ -106,10 +106,7 @@ def plan(
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE.png", help="Draw it (needs matplotlib)."),
     ] = None,
-    n_jobs: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--n-jobs", min=1, metavar="P", show_default="all cores", help="Processes."),
-    ] = None,
+    n_jobs: Processes = None,
     json: Json = False,
 ) -> Work:
     """How many workers and servers, under which policy: time, cost and staleness, before you rent.

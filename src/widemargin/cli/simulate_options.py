@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from widemargin.cli.early import work_of
-from widemargin.cli.options import Json, Work
+from widemargin.cli.options import Json, Processes, Work
 
 EXAMPLE = "Example: widemargin simulate --policy all --schedules 2000 --seed 0"
 DRAWN = "drawn for each run"
@@ -69,10 +69,7 @@ def simulate(
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE.png", help="With --stragglers: draw it (needs matplotlib)."),
     ] = None,
-    n_jobs: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--n-jobs", min=1, metavar="P", show_default="all cores", help="Processes."),
-    ] = None,
+    n_jobs: Processes = None,
     json: Json = False,
 ) -> Work:
     """Training on a cluster that fails, in virtual time: are all promises kept?

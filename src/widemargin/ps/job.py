@@ -7,7 +7,7 @@ Each worker's process opens it once and gets a `Task`, which reads blocks and co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -139,6 +139,20 @@ def split_update(update: Update, parts: Sequence[Range]) -> tuple[Update, ...]:
     )
 
 
+def answered(
+    message: Any, task: Task, parts: Sequence[Range], compute: Callable[[m.Compute], Any]
+) -> Any:
+    """What goes back to a role that asks its own process for something; None: nothing."""
+    match message:
+        case m.Touch(block):
+            return m.Touched(block, split_keys(task.touch(block), parts))
+        case m.Compute():
+            return compute(message)
+        case m.Prefetch(block):
+            task.prefetch(block)
+    return None
+
+
 class Carrier:
     """Answers what a worker asks of its own process; `packer` encodes what is to be pushed."""
 
@@ -147,14 +161,7 @@ class Carrier:
 
     def on(self, message: Any) -> Any:
         """The message that goes back to the worker; None: nothing."""
-        match message:
-            case m.Touch(block):
-                return m.Touched(block, split_keys(self.task.touch(block), self.parts))
-            case m.Compute():
-                return self.compute(message)
-            case m.Prefetch(block):
-                self.task.prefetch(block)
-        return None
+        return answered(message, self.task, self.parts, self.compute)
 
     def compute(self, ask: m.Compute) -> Any:
         """The gradient, or what went wrong: an error of the user's code ends the block, not us."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from widemargin.errors import PartitionLost
 from widemargin.ps import messages as m
-from widemargin.ps.job import Range, Task, split_keys
+from widemargin.ps.job import Range, Task, answered
 from widemargin.ps.parameters import Update
 
 LOST = (PartitionLost, ConnectionError, TimeoutError)  # a partner is gone
@@ -27,14 +27,7 @@ class PartitionCarrier:
 
     def on(self, message: Any) -> Any:
         """The message that goes back to the role; None: nothing."""
-        match message:
-            case m.Touch(block):
-                return m.Touched(block, split_keys(self.task.touch(block), self.parts))
-            case m.Compute():
-                return self.compute(message)
-            case m.Prefetch(block):
-                self.task.prefetch(block)
-        return None
+        return answered(message, self.task, self.parts, self.compute)
 
     def compute(self, ask: m.Compute) -> Any:
         """The own part of the gradient, or what went wrong."""
