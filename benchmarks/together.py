@@ -94,7 +94,11 @@ def fitted(what: str, data: fashion.Pictures, asked: Any, kill: Any = None, **en
 def cost(events: list[Event], at: float) -> None:
     """What a kill at this time did: who was gone, until when, and what the others did meanwhile."""
     commits = [event.time for event in events if event.kind == "commit"]
-    back = min(e.time for e in events if e.kind == "worker" and e.time > at)
+    returns = [e.time for e in events if e.kind == "worker" and e.time > at]
+    if not returns:
+        told(what="killed", back_after=None, note="the run ended before the replica was back")
+        return
+    back = min(returns)
     meanwhile = [at, *(t for t in commits if at < t < back), back]
     told(
         what="killed",
