@@ -121,7 +121,7 @@ def rate(times: list[float], start: float, stop: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--microbatch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=0.02)
