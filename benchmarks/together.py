@@ -1,7 +1,7 @@
 """All together: replicas of two processes, two servers, async, against one process.
 
     python benchmarks/together.py                     fashion_mnist; a process is killed on the way
-    python benchmarks/together.py --virtual --hold 10000 --lr 0.02    on held-out samples, to tune
+    python benchmarks/together.py --virtual --hold 10000 --lr 0.01    on held-out samples, to tune
     python benchmarks/together.py --samples 2000 --epochs 1
 
 Both have the same net, beginning, batches, epochs and rule, Adagrad on the servers; what differs is
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--microbatch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--lr", type=float, default=0.015)
     parser.add_argument("--average", type=float, help="the decay of the averaged parameters")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, help="of the training set")
