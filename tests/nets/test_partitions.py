@@ -19,6 +19,7 @@ from widemargin.nets.partitioned import PartitionTask
 from widemargin.nets.partitions import planned
 from widemargin.nets.pieces import put
 from widemargin.nets.samples import source_of
+from widemargin.ps.kept import in_memory
 from widemargin.ps.messages import Block
 from widemargin.ps.parameters import Parameters
 
@@ -63,7 +64,7 @@ def stepped(job, task, epochs=2):
 def named(job, vector):
     net = job.drawn()
     fill(net, range(len(net.layers)), job.seed, job.init)
-    put(net, job.keys.pieces, vector)
+    put(net, job.keys.pieces, in_memory(vector))
     return {name: p.detach().numpy().copy() for name, p in net.whole.named_parameters()}
 
 
