@@ -96,22 +96,10 @@ class Parameters:
     def create(cls, rule: Rule, theta: Array, start: int) -> Self:
         """A shard before its first commit, at a copy of theta, (n, width); θ̄ begins there too."""
         refuse_rule(rule)
-        if not isinstance(theta, np.ndarray) or theta.ndim != 2 or theta.dtype not in TYPES:
-            raise ValueError(
-                "theta must be float32 or float64 of 2 axes, (keys, width), got "
-                f"{told(theta)}. Convert it."
-            )
-        if not np.isfinite(theta).all():
-            raise ValueError("theta must be finite, found NaN or infinity. Start elsewhere.")
+        refuse_theta(theta)
         if start < 0:
             raise ValueError(f"start must be at least 0, got {start}. Give the shard's first key.")
-        v = np.array(theta, order="C")
-        arrays: dict[str, Any] = {"theta": v, "scale": np.float64(1.0), "t": np.int64(0)}
-        for name, first in slots(rule.optimizer).items():
-            arrays[name] = np.full(v.shape, first, v.dtype) if first else np.zeros(v.shape, v.dtype)
-        if rule.decay is not None:
-            arrays |= {"average": v.copy(), "average_parts": np.array([1.0, 0.0, 0.0])}
-        return cls(rule, start, arrays, np.empty)
+        return cls(rule, start, beginning(rule, np.array(theta, order="C")), np.empty)
 
     def read(self, keys: Array | None = None) -> Array:
         """A copy of θ, (n, width), or of its rows at sorted, unique keys."""
@@ -259,6 +247,28 @@ class Parameters:
                 )
         copies = {name: copied(array, breathe) for name, array in arrays.items()}
         return cls(rule, start, copies, empty, breathe)
+
+
+def refuse_theta(theta: Any) -> None:
+    """ValueError where parameters cannot begin."""
+    if not isinstance(theta, np.ndarray) or theta.ndim != 2 or theta.dtype not in TYPES:
+        raise ValueError(
+            "theta must be float32 or float64 of 2 axes, (keys, width), got "
+            f"{told(theta)}. Convert it."
+        )
+    if not np.isfinite(theta).all():
+        raise ValueError("theta must be finite, found NaN or infinity. Start elsewhere.")
+
+
+def beginning(rule: Rule, theta: Array) -> dict[str, Any]:
+    """The arrays of a shard before its first commit, theta among them, not copied."""
+    arrays: dict[str, Any] = {"theta": theta, "scale": np.float64(1.0), "t": np.int64(0)}
+    for name, first in slots(rule.optimizer).items():
+        like = theta.shape, theta.dtype
+        arrays[name] = np.full(like[0], first, like[1]) if first else np.zeros(*like)
+    if rule.decay is not None:
+        arrays |= {"average": theta.copy(), "average_parts": np.array([1.0, 0.0, 0.0])}
+    return arrays
 
 
 def theta_of(rule: Rule, arrays: Mapping[str, Array], start: int) -> Array:

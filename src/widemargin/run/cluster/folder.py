@@ -97,8 +97,11 @@ class Folder:
     def begin(self, parts: Iterable[Mapping[str, Any]], ledger: dict[str, Any]) -> None:
         """The snapshot of version 0, from which a run begins."""
         key = snapshot_key((0, 0))
-        for g, arrays in enumerate(parts):
+        g = 0
+        for arrays in parts:
             self.save(part_key(key, g), arrays)
+            g += 1
+            del arrays  # before the next is made
         self.save(manifest_key(key), {"key": key, "stamp": [0, 0], "ledger": ledger})
 
     def newest(self) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:

@@ -276,11 +276,13 @@ class Storing:
 
     def run(self) -> None:
         while True:
-            message = self.queue.get()
-            try:
-                for answer in self.folder.on(message):
-                    self.tell(answer)
-                self.failing_since = None
-            except (OSError, ValueError) as error:  # ValueError: what is there is damaged
-                self.failing_since = self.failing_since or time.monotonic()
-                self.tell(Trouble(f"{type(error).__name__}: {error}"))
+            self.do(self.queue.get())  # whose arrays must not wait here for the next message
+
+    def do(self, message: Any) -> None:
+        try:
+            for answer in self.folder.on(message):
+                self.tell(answer)
+            self.failing_since = None
+        except (OSError, ValueError) as error:  # ValueError: what is there is damaged
+            self.failing_since = self.failing_since or time.monotonic()
+            self.tell(Trouble(f"{type(error).__name__}: {error}"))
