@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 1_500_000_000
-WIDTH, LAYERS, PARTITIONS, SERVERS = 3072, 23, 3, 8
+WIDTH, LAYERS, PARTITIONS, SERVERS = 3072, 23, 3, 12
 SAMPLES, BATCH, CLASSES = 160, 16, 10
 LOSSES = "WIDEMARGIN_LOSSES"  # names the file that the last partition writes its losses to
 
