@@ -15,8 +15,8 @@ SEQUENCE = count(1)
 class Scene:
     """A coordinator that runs, with shards that hold and apply all, and workers that wait."""
 
-    def __init__(self, workers=2, groups=(("shard-0.0",),), **changes):
-        self.settings = settings(groups=groups, **changes)
+    def __init__(self, workers=2, groups=(("shard-0.0",),), workers_expected=0, **changes):
+        self.settings = settings(groups=groups, workers=workers_expected, **changes)
         self.coordinator, self.now, self.sends = Coordinator(self.settings), 0.0, []
         self.members = [name for names in groups for name in names]
         self.tell(m.Tick(), m.Loaded("term", 3), m.Saved("term", 4))
@@ -93,6 +93,33 @@ def test_sync_commits_when_the_first_n_are_whole_and_voids_the_rest():
 
 def Block(number):
     return m.Block(0, number)
+
+
+def test_a_synchronous_run_begins_with_all_workers_that_are_expected():
+    scene = Scene(workers=1, workers_expected=2)
+    assert not of_kind(scene.sends, m.Lease)
+    scene.wait("worker-1")
+    assert [lease.block.number for lease in of_kind(scene.sends, m.Lease)] == [0, 1]
+    scene.push("worker-0")
+    assert not scene.commits()
+    scene.push("worker-1")
+    assert [len(entry.parts) for entry in scene.commits()] == [2]
+
+
+def test_a_worker_that_does_not_come_holds_nobody_up_for_longer_than_the_deadline():
+    scene = Scene(workers=1, workers_expected=2, deadline_s=10.0)
+    scene.now = 9.9
+    scene.wait("worker-0")
+    assert not of_kind(scene.sends, m.Lease)
+    scene.now = 10.0
+    scene.tell(m.Tick())
+    assert [lease.block.number for lease in of_kind(scene.sends, m.Lease)] == [0]
+
+
+@pytest.mark.parametrize("policy", [Async(), RoundRobin()], ids=repr)
+def test_other_policies_begin_with_the_first(policy):
+    scene = Scene(workers=1, workers_expected=2, policy=policy)
+    assert len(of_kind(scene.sends, m.Lease)) == 1
 
 
 def test_a_replica_that_is_quiet_is_not_waited_for_while_another_serves():

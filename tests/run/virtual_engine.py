@@ -61,6 +61,7 @@ class Virtual(NamedTuple):
             shuffle,
             sparse=job.sparse,
             compression=codec_of(self.compression),
+            workers=self.workers,
         )
         workers = tuple(f"worker-{i}" for i in range(self.workers))
         net, pace = Net(0.001, 0.9), Pace(0.01, spread=0.5)

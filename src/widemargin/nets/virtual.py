@@ -81,7 +81,7 @@ class VirtualRun:
         settings = Settings(
             job.n_blocks, epochs, engine.policy, groups, seed, shuffle, compression=codec
         )
-        settings = settings._replace(cadence=cadence_of(job))
+        settings = settings._replace(cadence=cadence_of(job), workers=engine.workers)
         refuse_rounds(settings)
         self.job, self.groups, self.key, self.told = job, engine.servers, "", 0
         batches = job.job if isinstance(job, Rounds) else job

@@ -12,6 +12,8 @@ STALLED = 10.0  # and after so many times it is taken away where others wait for
 
 def grant(books: Books, now: float) -> list[m.Send]:
     """Lease blocks to the workers that wait, as far as the policy lets them begin."""
+    if not gathered(books, now):
+        return []
     sends: list[m.Send] = []
     for name in sorted(name for name, hand in books.roster.hands.items() if hand.waiting):
         begun = [held.version for held in books.ledger.leases.values()]
@@ -28,6 +30,16 @@ def grant(books: Books, now: float) -> list[m.Send]:
             books.ahead[name] = ahead
         sends.append(m.Send(name, letter(books, lease, ahead)))
     return sends
+
+
+def gathered(books: Books, now: float) -> bool:
+    """Synchronous steps are averages of as many gradients in every run, so the first waits for all
+    workers that are expected, though not for longer than after which the silent count as dead."""
+    settings = books.settings
+    if not isinstance(settings.policy, Sync) or books.version or books.number:
+        return True
+    late = now - books.since >= settings.deadline_s
+    return late or len(books.roster.hands) >= settings.workers
 
 
 def take(books: Books, lease: m.LeaseId, name: str, now: float) -> bool:

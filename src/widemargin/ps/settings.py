@@ -38,6 +38,7 @@ class Settings(NamedTuple):
     attempts: int = 3  # a block whose gradient raises an error so often ends the run
     compression: Codec | None = None  # of what workers push
     cadence: Cadence | None = None  # blocks are rounds of several batches; see `rounds`
+    workers: int = 0  # so many are expected: a synchronous run begins with all of them
 
 
 def group_of(settings: Settings, member: str) -> int:

@@ -111,6 +111,7 @@ def scenario(plan: Plan, seed: int) -> Scenario:
         reads=draw_reads(rng, owner),
         cadence=cadence_of(job),
         compression=codec_of(plan.compression),
+        workers=plan.workers,
     )
     fair = rng.uniform(0.4, 1.6)  # about how long a run without faults takes
     horizon = fair * rng.choice([1.0, 2.0, 4.0])  # until when there are faults

@@ -142,6 +142,7 @@ class Cluster:
             reads=() if job_of is None else job_of.reads(parts),
             cadence=cadence_of(job),
             compression=codec_of(self.compression),
+            workers=self.workers,
         )
 
     def begin(
