@@ -160,5 +160,5 @@ def test_epochs_are_judged_on_as_many_threads_as_a_worker_has(kind):
     metrics = {"threads": lambda outputs, targets: torch.get_num_threads()}
     before = torch.get_num_threads()
     judge = kind(job, source_of(points(20), BATCH), metrics, 0)
-    row = judge.row(0, 1, job.first(Range(0, job.n_keys))[:, 0])
+    row = judge.row(0, 1, in_memory(job.first(Range(0, job.n_keys))[:, 0]))
     assert row.values["threads"] == 3 and torch.get_num_threads() == before
