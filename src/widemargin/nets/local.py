@@ -36,6 +36,8 @@ class LocalSGD(NamedTuple):
     sync_every: int = 100
     outer: Any = SGD(lr=0.7, momentum=0.9, nesterov=True)
     fragments: int = 1
+    overlap: bool = False
+    mix: float = 0.5
 
 
 class Downpour(NamedTuple):
@@ -68,15 +70,18 @@ class RoundsPlan(NamedTuple):
 def plan_of(local: Any, optimizer: Any, average: float | None) -> RoundsPlan:
     """The rounds of a trainer; ValueError for numbers that do not go together."""
     match local:
-        case LocalSGD(sync_every, outer, fragments):
+        case LocalSGD(sync_every, outer, fragments, overlap, mix):
             refuse_count("sync_every", sync_every)
             refuse_count("fragments", fragments)
+            refuse_mix(mix)
             if sync_every % fragments:
                 raise ValueError(
                     f"fragments={fragments} must divide sync_every={sync_every}: one fragment is "
                     "pushed every sync_every / fragments steps. Change one of them."
                 )
             steps, cadence = sync_every // fragments, Cadence(fragments)
+            if overlap:
+                cadence = cadence._replace(mix=float(mix))
             return RoundsPlan(rule_of(optimizer), rule_of(outer, average), steps, cadence, False)
         case Downpour(push_every, pull_every, lr):
             refuse_count("push_every", push_every)
@@ -105,6 +110,14 @@ def own_steps(rule: Rule, lr: float | None) -> Rule:
         )
     shrinking = rule.optimizer.weight_decay if isinstance(rule.optimizer, Sgd) else 0.0
     return Rule(Sgd(shrinking), rule.schedule, rule.lam)
+
+
+def refuse_mix(mix: Any) -> None:
+    if isinstance(mix, bool) or not isinstance(mix, int | float) or not 0.0 <= mix < 1.0:
+        raise ValueError(
+            f"mix must be at least 0 and below 1, got {mix!r}: it is what stays of a worker's own "
+            "parameters, and with 1 it would never take the servers'. Give 0.5."
+        )
 
 
 def refuse_count(name: str, value: Any) -> None:

@@ -25,7 +25,7 @@ def grant(books: Books, now: float) -> list[m.Send]:
             continue
         books.number += 1
         hand.begins(now)
-        ahead = books.ledger.free_beside(books.ahead, name)
+        ahead = next_for(books, name)
         if ahead is not None:
             books.ahead[name] = ahead
         sends.append(m.Send(name, letter(books, lease, ahead)))
@@ -40,6 +40,15 @@ def gathered(books: Books, now: float) -> bool:
         return True
     late = now - books.since >= settings.deadline_s
     return late or len(books.roster.hands) >= settings.workers
+
+
+def next_for(books: Books, name: str) -> m.Block | None:
+    """The block that a worker will probably lease next; with overlap also in the next epoch."""
+    ahead = books.ledger.free_beside(books.ahead, name)
+    cadence = books.settings.cadence
+    if ahead is not None or cadence is None or cadence.mix is None:
+        return ahead
+    return books.ledger.following(books.ahead, name)
 
 
 def take(books: Books, lease: m.LeaseId, name: str, now: float) -> bool:

@@ -69,6 +69,15 @@ class Ledger:
         others = {block.number for worker, block in wanted.items() if worker != name}
         return next((Block(self.epoch, i) for i in self.free if i not in others), None)
 
+    def following(self, wanted: Mapping[str, Block], name: str) -> Block | None:
+        """The first block of the next epoch that no other worker reads ahead already."""
+        if self.epoch + 1 >= self.epochs:
+            return None
+        others = {block for worker, block in wanted.items() if worker != name}
+        order = block_order(self.n_blocks, self.epoch + 1, self.seed, self.shuffle)
+        blocks = (Block(self.epoch + 1, i) for i in order)
+        return next((block for block in blocks if block not in others), None)
+
     def take_again(self, lease: LeaseId, of: LeaseId, worker: str, version: int, now: float) -> Any:
         """Lease a block that another worker is slow with."""
         block = self.leases[of].block
