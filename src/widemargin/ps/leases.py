@@ -45,10 +45,15 @@ def gathered(books: Books, now: float) -> bool:
 def next_for(books: Books, name: str) -> m.Block | None:
     """The block that a worker will probably lease next; with overlap also in the next epoch."""
     ahead = books.ledger.free_beside(books.ahead, name)
-    cadence = books.settings.cadence
-    if ahead is not None or cadence is None or cadence.mix is None:
+    if ahead is not None or not overlaps(books):
         return ahead
     return books.ledger.following(books.ahead, name)
+
+
+def overlaps(books: Books) -> bool:
+    """Do workers begin with a block before they lease it?"""
+    cadence = books.settings.cadence
+    return cadence is not None and cadence.mix is not None
 
 
 def take(books: Books, lease: m.LeaseId, name: str, now: float) -> bool:
@@ -56,7 +61,10 @@ def take(books: Books, lease: m.LeaseId, name: str, now: float) -> bool:
     ledger = books.ledger
     if ledger.done:
         return False
-    if ledger.take(lease, name, books.version, now, books.ahead.pop(name, None)) is not None:
+    wanted = books.ahead.pop(name, None)
+    if overlaps(books) and not ledger.has(wanted):
+        wanted = ledger.free_beside(books.ahead, name)  # others have begun with those they read
+    if ledger.take(lease, name, books.version, now, wanted) is not None:
         return True
     slowest, typical = ledger.slowest(name), books.roster.typical()
     if slowest is None or typical is None:

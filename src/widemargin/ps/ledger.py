@@ -56,13 +56,17 @@ class Ledger:
         """Lease the block `wanted` if it is free, else the next one."""
         if not self.free or self.done:
             return None
-        if wanted is not None and wanted.epoch == self.epoch and wanted.number in self.free:
+        if wanted is not None and self.has(wanted):
             self.free.remove(wanted.number)
             block = wanted
         else:
             block = Block(self.epoch, self.free.popleft())
         self.leases[lease] = Held(worker, block, version, now)
         return block
+
+    def has(self, block: Block | None) -> bool:
+        """Is the block free?"""
+        return block is not None and block.epoch == self.epoch and block.number in self.free
 
     def free_beside(self, wanted: Mapping[str, Block], name: str) -> Block | None:
         """The next free block that no other worker reads ahead already."""
