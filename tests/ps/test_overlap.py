@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_rounds import DILOCO, HALF, OUTER, Mock, crash_at, diloco, history, simulation
+from test_rounds import DILOCO, Mock, crash_at, diloco, history, simulation
 
 from widemargin.cli import main
 from widemargin.ps import messages as m
@@ -169,9 +169,9 @@ OVERLAP = Plan(5, 4, "sync", local=3, overlap=True)
 
 
 def test_no_promise_is_broken_under_faults():
-    outcomes = [trial(OVERLAP, seed) for seed in range(40)]
-    assert [outcome.violations for outcome in outcomes] == [[]] * 40
-    assert sum(sum(outcome.fired.values()) for outcome in outcomes) > 200
+    outcomes = [trial(OVERLAP, seed) for seed in range(20)]
+    assert [outcome.violations for outcome in outcomes] == [[]] * 20
+    assert sum(sum(outcome.fired.values()) for outcome in outcomes) > 100
 
 
 @pytest.mark.parametrize("missed", ["origin", "block", "version"])
@@ -185,7 +185,7 @@ def test_the_oracle_sees_steps_taken_for_another_round(monkeypatch, missed):
         return late(task, ask, begun, start)
 
     monkeypatch.setattr(LocalTask, "_late", takes_too_much)
-    assert any(trial(OVERLAP, seed).violations for seed in range(100))
+    assert any(trial(OVERLAP, seed).violations for seed in range(12, 80))
 
 
 def test_the_oracle_sees_a_round_that_did_not_wait_for_what_it_was_to_merge(monkeypatch):
@@ -200,7 +200,7 @@ def test_the_oracle_sees_a_round_that_did_not_wait_for_what_it_was_to_merge(monk
     assert any(trial(OVERLAP, seed).violations for seed in range(20))
 
 
-def test_steps_overlap_in_the_schedules_of_faults_and_across_epochs(monkeypatch):
+def test_steps_overlap_also_from_one_epoch_to_the_next(monkeypatch):
     used, late = [], LocalTask._late
 
     def noted(task, ask, begun, start):
@@ -208,10 +208,8 @@ def test_steps_overlap_in_the_schedules_of_faults_and_across_epochs(monkeypatch)
         return late(task, ask, begun, start)
 
     monkeypatch.setattr(LocalTask, "_late", noted)
-    sim = simulation(overlapping(8))
-    sim.settings = sim.settings._replace(epochs=2)
-    history(sim)
-    assert {ahead for ahead, _ in used} == {True}
+    history(simulation(overlapping(8), epochs=2))
+    assert used == [(True, 0)] * 6 + [(True, 1)] * 8  # but for the first of each worker
 
 
 def test_it_can_be_had_again_from_the_command_line(capsys):
@@ -232,4 +230,3 @@ def test_schedules_without_it_are_as_they_were():
     assert "overlap" not in plan.drawn and "overlap" in OVERLAP.drawn
     assert scenario(plan, 3).setup.settings.cadence.mix is None
     assert scenario(OVERLAP, 3).setup.settings.cadence.mix is not None
-    assert HALF and OUTER

@@ -3,6 +3,7 @@
 >>> from widemargin.nets import Downpour, LocalSGD
 >>> diloco = LocalSGD(sync_every=100)
 >>> streaming = LocalSGD(sync_every=100, fragments=4)
+>>> overlapping = LocalSGD(sync_every=100, fragments=4, overlap=True)
 >>> downpour = Downpour(push_every=5, pull_every=10)
 """
 
@@ -28,6 +29,18 @@ class LocalSGD(NamedTuple):
     pulled every `sync_every` steps, one part every sync_every / P (Streaming DiLoCo, Douillard et
     al., 2025): the same bytes, but never more than 1 / P of them at a time. That needs
     `Sync` and a number of servers that P divides.
+
+    With `overlap` a worker takes its next steps while those before are pushed and committed, and
+    merges what it pulls sync_every / P steps later: `mix` stays of its own parameters, the rest is
+    the servers' with its steps since (the formula is in `widemargin.ps.local`). A round then takes
+    the longer of its steps and its communication, not both. That needs `Sync`, and a worker's
+    parameters and inner state once more in memory; of one worker that averages it changes nothing.
+
+    The default of `outer`, rate 0.7 and momentum 0.9, is tuned for hundreds of rounds: 0.9 makes a
+    step ten times as long in the end, and it takes some ten rounds to get there and to settle
+    again. With only 20 rounds a character model ended 17 % above sync with it, and 1.0 % above with
+    `SGD(lr=0.9, momentum=0.3, nesterov=True)`. Where epochs · batches / (workers · sync_every) is
+    below 100, begin with the latter.
 
     The state of the trainer's optimizer is each worker's own, kept from round to round, and begun
     anew when the worker, or all that it knew of the run, was lost.
