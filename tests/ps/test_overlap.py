@@ -19,8 +19,9 @@ from widemargin.ps.simulate_pace import Pace
 from widemargin.ps.simulate_trial import Plan, scenario, trial
 from widemargin.schedules import Constant
 
-# The gradient is 1, the inner rule SGD of rate 1/2 with λ = 1, so that a step is x ← x / 2 − 1/2 and
-# tells from where it was made. The outer rule is plain, θ ← θ − Δ / 2; mix = 1/2; one step a round.
+# The gradient is 1, the inner rule SGD of rate 1/2 with λ = 1, so that a step is x ← x / 2 − 1/2
+# and tells from where it was made. The outer rule is plain, θ ← θ − Δ / 2; mix = 1/2; one step a
+# round.
 # A worker has x and b; a round gives y = x / 2 − 1/2, u = b − y; what was pulled gives
 # b ← (b + G) / 2 and x ← b − u; at its turn a group has Δ = u, and then b ← x.
 #
@@ -31,8 +32,8 @@ from widemargin.schedules import Constant
 #     3       −27/32   5/32   −15/32   …               5/32   −35/64
 SHRINKING = Rule(Sgd(), Constant(0.5), lam=1.0)
 WHOLE = [0.0, -1 / 4, -3 / 8, -15 / 32, -35 / 64]
-# If worker 1 dies in round 2, it begins it anew, at G = −3/8: y = −11/16, Δ = 5/16, with the other's
-# 3/16 a mean of 1/4. That leaves it at −11/16, as the other, so round 3 gives 5/32 twice.
+# If worker 1 dies in round 2, it begins it anew, at G = −3/8: y = −11/16, Δ = 5/16, with the
+# other's 3/16 a mean of 1/4. That leaves it at −11/16, as the other, so round 3 gives 5/32 twice.
 WORKER_DIED = [0.0, -1 / 4, -3 / 8, -1 / 2, -37 / 64]
 # If all begin anew in round 2, from the snapshot or in a new term, both give 5/16, then 5/32.
 ALL_ANEW = [0.0, -1 / 4, -3 / 8, -17 / 32, -39 / 64]
@@ -66,10 +67,11 @@ def test_overlap_gives_the_table_also_when_one_dies(name, replicas, table):
 #     0       −1/2, −1/2      anew             −1/2, −1/2      −1/2, 0          1/2    −1/4, 0
 #     1       −3/4, −3/4      u₀ = 1/4         −5/8, −3/8      −3/4, −3/4       3/4    −1/4, −3/8
 #     2       −13/16, −7/8    u₁ = 1/8         −13/16, −13/16  −11/16, −9/16    7/16   −15/32, −3/8
-#     3       −29/32, −27/32  …                …               …                9/32   −15/32, −33/64
-FRAGMENTS = [(0.0, 0.0), (-1 / 4, 0.0), (-1 / 4, -3 / 8), (-15 / 32, -3 / 8), (-15 / 32, -33 / 64)]
-# If worker 1 dies in round 2 it begins it anew: y = −5/8, −11/16 and Δ₀ = 3/8, with the other's 7/16
-# a mean of 13/32. In round 3, from b₁ = −3/8, it has Δ₁ = 27/32 − 12/32; the mean is 3/8.
+#     3       −29/32, −27/32  …                …               …                9/32   and −33/64
+FRAGMENTS = [(0.0, 0.0), (-1 / 4, 0.0), (-1 / 4, -3 / 8), (-15 / 32, -3 / 8),
+             (-15 / 32, -33 / 64)]  # fmt: skip
+# If worker 1 dies in round 2 it begins it anew: y = −5/8, −11/16 and Δ₀ = 3/8, with the other's
+# 7/16 a mean of 13/32. In round 3, from b₁ = −3/8, it has Δ₁ = 27/32 − 12/32; the mean is 3/8.
 ONE_DIED = [*FRAGMENTS[:3], (-29 / 64, -3 / 8), (-29 / 64, -9 / 16)]
 
 
@@ -92,7 +94,7 @@ def test_where_steps_do_not_depend_on_the_parameters_nothing_changes(name):
 
 @pytest.mark.parametrize("compute", [0.1, 0.3, 0.6])
 def test_a_round_takes_the_longer_of_steps_and_communication_not_both(compute):
-    """Two workers, two servers, 10 ms latency, 400 kB each way at 8 MB / s: some 0.35 s a commit."""
+    """Two workers, two servers, 20 ms latency, 400 kB to a server at 8 MB / s: 0.4 s a commit."""
 
     def seconds(mix):
         job = overlapping(24, keys=100_000)._replace(cadence=Cadence(mix=mix))

@@ -177,7 +177,7 @@ class LocalTask:
                 kept[g] = theta[keys].copy()
         arrays = steps.store.arrays()
         if cadence.mix is not None:
-            arrays = {**arrays, "theta": theta, "scale": np.float64(1.0)}
+            arrays |= {"theta": theta, "scale": np.array(1.0)}
         self.past[ask.lease] = Inner(arrays, tuple(kept))
         return tuple(updates)
 

@@ -106,8 +106,8 @@ def refuse_cadence(cadence: Cadence | None, policy: Policy, groups: int) -> None
         return
     if cadence.mix is not None and not isinstance(policy, Sync):
         raise ValueError(
-            f"overlap=True needs policy=Sync(...), got {policy!r}: only there is the version of the "
-            "next round known before its lease. Give Sync(), or overlap=False."
+            f"overlap=True needs policy=Sync(...), got {policy!r}: only there is the version of "
+            "the next round known before its lease. Give Sync(), or overlap=False."
         )
     if cadence.fragments > 1 and not isinstance(policy, Sync):
         raise ValueError(
