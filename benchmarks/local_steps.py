@@ -128,8 +128,8 @@ class Counting:
                 before = now
             yield event
 
-    def vector(self, key: str | None = None) -> Any:
-        return self.run.vector(key)
+    def kept(self, key: str | None = None) -> Any:
+        return self.run.kept(key)
 
     def stop(self) -> None:
         self.run.stop()

@@ -16,6 +16,7 @@ from widemargin.nets.pipeline import BACKWARD, FORWARD, order
 from widemargin.nets.samples import source_of
 from widemargin.nets.segments import Segments
 from widemargin.ps.job import Range
+from widemargin.ps.kept import in_memory
 
 SLICED = {"1": "columns", "3": "rows"}
 SGD = optimizers.SGD(lr=0.1)
@@ -123,7 +124,7 @@ def normed():
 )
 def test_evaluation_by_partitions_is_that_of_the_whole(build, partitions):
     job = job_of(build, partitions)
-    segments, data = Segments(job, vector(job), 3), points()
+    segments, data = Segments(job, in_memory(vector(job)), 3), points()
     found = segments.evaluated(source_of(data, 10), {"worst": lambda o, t: o.max()})
     module, (x, y) = segments.whole(), data.tensors
     with torch.no_grad():

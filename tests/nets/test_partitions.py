@@ -23,6 +23,7 @@ from widemargin.nets.pieces import put
 from widemargin.nets.samples import source_of
 from widemargin.nets.segments import PartitionJudge
 from widemargin.ps.job import Range
+from widemargin.ps.kept import in_memory
 from widemargin.ps.messages import Block
 from widemargin.ps.parameters import Parameters
 
@@ -67,7 +68,7 @@ def stepped(job, task, epochs=2):
 def named(job, vector):
     net = job.drawn()
     fill(net, range(len(net.layers)), job.seed, job.init)
-    put(net, job.keys.pieces, vector)
+    put(net, job.keys.pieces, in_memory(vector))
     return {name: p.detach().numpy().copy() for name, p in net.whole.named_parameters()}
 
 
