@@ -2,11 +2,10 @@
 
     python benchmarks/transport.py
 
-Latency: arrays go to and fro, as in a pipeline whose partitions wait for each other. Stream: one
-after the other in one direction, without a wait between. The two take turns, so that both meet the
-same machine. Of the compiled graph it is the best case: arrays of NumPy, read where they lie, while
-a partition would have to copy what it keeps for its backward. Needs the extras [nets] and
-[cluster], and two cores. Prints JSON, one line a measurement.
+Arrays go to and fro, as in a pipeline whose partitions wait for each other; the two take turns, so
+that both meet the same machine. Of the compiled graph it is the best case: arrays of NumPy, read
+where they lie, while a partition would have to copy what it keeps for its backward. Needs the extras
+[nets] and [cluster], and two cores. Prints JSON, one line a size.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import json
 import socket
 import statistics
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -47,10 +45,10 @@ class Gloo:
             self.ends.append(ours)
             self.processes.append(process)
 
-    def seconds(self, kind: str, size: int) -> float:
-        """Of one hop; of one array of a stream."""
+    def seconds(self, size: int) -> float:
+        """Of one hop."""
         for end in self.ends:
-            end.send((kind, size))
+            end.send(size)
         return float([end.recv() for end in self.ends][0])
 
     def close(self) -> None:
@@ -64,17 +62,12 @@ def serve(rank: int, place: str, pipe: Connection) -> None:
     """One of the two; the first takes the time."""
     torch.set_num_threads(1)
     links = Links(rank, 2, place, DEADLINE_S)
-    steps: dict[str, Callable[[int, Links, torch.Tensor], None]] = {
-        "latency": to_and_fro,
-        "stream": stream,
-    }
     try:
         while True:
-            kind, size = pipe.recv()
-            x = torch.zeros(size // 4)
+            x = torch.zeros(pipe.recv() // 4)
             links.agree([0.0])
             began = time.perf_counter()
-            steps[kind](rank, links, x)
+            to_and_fro(rank, links, x)
             pipe.send((time.perf_counter() - began) / HOPS)
     except EOFError:
         links.leave()
@@ -91,18 +84,6 @@ def to_and_fro(rank: int, links: Links, x: torch.Tensor) -> None:
         links.wait(sent)
 
 
-def stream(rank: int, links: Links, x: torch.Tensor) -> None:
-    """The last is acknowledged, so that the first has the time of all."""
-    if rank == 0:
-        sent = [work for _ in range(HOPS) for work in links.send(x, 1)]
-        links.wait(sent)
-        links.receive(1)
-    else:
-        for _ in range(HOPS):
-            links.receive(0)
-        links.wait(links.send(torch.zeros(1), 0))
-
-
 class End:
     """An actor of a compiled graph."""
 
@@ -117,59 +98,39 @@ class End:
     def stop(self, x: Any) -> float:
         return (time.perf_counter() - self.began) / HOPS
 
-    def size(self, x: Any) -> int:
-        return int(x.nbytes)
-
 
 class Graph:
-    """Two actors, and the graph of one kind of measurement."""
+    """Two actors, and the graph in which arrays go to and fro between them."""
 
-    def __init__(self, ray: Any, kind: str) -> None:
+    def __init__(self, ray: Any) -> None:
         from ray.dag import InputNode
 
-        self.ray, self.kind = ray, kind
-        actor = ray.remote(num_cpus=0)(End)
+        self.ray, actor = ray, ray.remote(num_cpus=0)(End)
         self.actors = [actor.remote(), actor.remote()]
-        first, second = self.actors
         with InputNode() as asked:
-            node = first.start.bind(asked)
-            if kind == "latency":
-                for hop in range(HOPS - 1):
-                    node = self.actors[(hop + 1) % 2].echo.bind(node)
-                node = first.stop.bind(node)
-            else:
-                node = second.size.bind(node)
-        room = {"_buffer_size_bytes": max(SIZES) + 2**20, "_max_inflight_executions": HOPS}
-        self.graph = node.experimental_compile(**room)
+            node = self.actors[0].start.bind(asked)
+            for hop in range(1, HOPS):
+                node = self.actors[hop % 2].echo.bind(node)
+            node = self.actors[0].stop.bind(node)
+        self.graph = node.experimental_compile(_buffer_size_bytes=max(SIZES) + 2**20)
 
     def seconds(self, size: int) -> float:
-        if self.kind == "latency":
-            return float(self.ray.get(self.graph.execute(size), timeout=DEADLINE_S))
-        began = time.perf_counter()
-        for told in [self.graph.execute(size) for _ in range(HOPS)]:
-            assert self.ray.get(told, timeout=DEADLINE_S) == size
-        return (time.perf_counter() - began) / HOPS
-
-    def close(self) -> None:
-        self.graph.teardown()
-        for actor in self.actors:
-            self.ray.kill(actor)
+        """Of one hop."""
+        return float(self.ray.get(self.graph.execute(size), timeout=DEADLINE_S))
 
 
-def measured(ray: Any, gloo: Gloo, kind: str, rounds: int) -> None:
-    """Medians of one kind of measurement, by size."""
-    graph = Graph(ray, kind)
+def measured(gloo: Gloo, graph: Graph, rounds: int) -> None:
+    """Medians, by size; the first round warms up."""
     for size in SIZES:
-        pairs = [(gloo.seconds(kind, size), graph.seconds(size)) for _ in range(rounds + 1)][1:]
+        pairs = [(gloo.seconds(size), graph.seconds(size)) for _ in range(rounds + 1)][1:]
         ours, theirs = (1e3 * statistics.median(taken) for taken in zip(*pairs, strict=True))
-        told = {"what": kind, "kB": size // 1024, "gloo_ms": ours, "graph_ms": theirs}
+        told = {"kB": size // 1024, "gloo_ms": round(ours, 3), "graph_ms": round(theirs, 3)}
         print(json.dumps(told), flush=True)
-    graph.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
     import ray
 
@@ -177,8 +138,7 @@ def main() -> None:
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     ray.init("local", num_cpus=1, object_store_memory=300 << 20, **quiet)
     try:
-        for kind in ("latency", "stream"):
-            measured(ray, gloo, kind, options.rounds)
+        measured(gloo, Graph(ray), options.rounds)
     finally:
         ray.shutdown()
         gloo.close()
