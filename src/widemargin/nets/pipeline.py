@@ -25,6 +25,7 @@ import torch
 
 from widemargin.errors import PartitionLost
 from widemargin.nets.forward import autocast, loss_of, moved, outputs_of
+from widemargin.nets.job import reseed
 from widemargin.nets.layers import seed_at
 from widemargin.nets.links import Links
 from widemargin.nets.messages import header_of, leaves
@@ -70,7 +71,7 @@ class Stage(NamedTuple):
         x = inputs
         with autocast(self.device, self.precision):
             for i, layer in enumerate(self.layers):
-                torch.manual_seed(seed_at(*seed, self.first + i))
+                reseed(seed_at(*seed, self.first + i), self.device)
                 x = outputs_of(layer, x)
         return x
 
