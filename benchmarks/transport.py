@@ -4,8 +4,8 @@
 
 Arrays go to and fro, as in a pipeline whose partitions wait for each other; the two take turns, so
 that both meet the same machine. Of the compiled graph it is the best case: arrays of NumPy, read
-where they lie, while a partition would have to copy what it keeps for its backward. Needs the extras
-[nets] and [cluster], and two cores. Prints JSON, one line a size.
+where they lie, while a partition would have to copy what it keeps for its backward. Needs the
+extras [nets] and [cluster], and two cores. Prints JSON, one line a size.
 """
 
 from __future__ import annotations
