@@ -35,7 +35,7 @@ class Observer:
         plan: Plan = plans.get(name, "plan")
         self.plan = plan
         self.file = Path(plan.folder) / "events.jsonl"
-        self.lock = threading.Lock()
+        self.lock, self.unwritten = threading.Lock(), b""
         self.events: list[Event] = []
         self.known: dict[tuple[str, int], int] = {}  # of each life of a role, how many are known
         self.commits: set[Any] = set()  # their stamps
@@ -51,14 +51,10 @@ class Observer:
         threading.Thread(target=warden.keep, name="warden", daemon=True).start()
 
     def read(self) -> None:
-        try:
-            lines = self.file.read_bytes().splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
+        for line in whole_lines(self.file):
             try:
                 role, life, number, kind, at, what = json.loads(line)
-            except ValueError:  # the last line of a process that died
+            except ValueError:  # one that was begun upon the rest of another
                 continue
             self.take(role, life, number, Event(kind, at, frozen(what)))
 
@@ -76,11 +72,14 @@ class Observer:
         return True
 
     def record(self, role: str, life: int, first: int, events: list[Event]) -> None:
-        with self.lock, self.file.open("a") as stream:
+        """OSError while they cannot be written; they are once who told them tells them again."""
+        with self.lock:
             for number, event in enumerate(events, first):
                 if self.take(role, life, number, event):
                     line = [role, life, number, event.kind, event.time, event.what]
-                    stream.write(json.dumps(line, default=str) + "\n")
+                    self.unwritten += json.dumps(line, default=str).encode() + b"\n"
+            append(self.file, self.unwritten)
+            self.unwritten = b""
 
     def since(self, n: int) -> list[Event]:
         self.asked = time.monotonic()
@@ -152,6 +151,28 @@ class Observer:
             if self.plan.spare:
                 shutil.rmtree(self.plan.folder, ignore_errors=True)
             fleet.dissolve(self.name)
+
+
+def whole_lines(file: Path) -> list[bytes]:
+    """Those of a file; what a process that died wrote of one more is cut off."""
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        return []
+    end = data.rfind(b"\n") + 1
+    if end < len(data):
+        os.truncate(file, end)
+    return data[:end].splitlines()
+
+
+def append(file: Path, lines: bytes) -> None:
+    """All of them, or OSError and nothing."""
+    with file.open("ab", buffering=0) as stream:
+        end = os.fstat(stream.fileno()).st_size
+        written = stream.write(lines)
+        if written != len(lines):  # the disk is full
+            stream.truncate(end)
+            raise OSError(f"{file}: {written} of {len(lines)} bytes were written")
 
 
 def frozen(value: Any) -> Any:
