@@ -51,10 +51,14 @@ class Observer:
         threading.Thread(target=warden.keep, name="warden", daemon=True).start()
 
     def read(self) -> None:
-        for line in whole_lines(self.file):
+        """What earlier lives kept. Nothing is cut off: others may be reading the file."""
+        data = self.file.read_bytes() if self.file.exists() else b""
+        if data and not data.endswith(b"\n"):
+            self.unwritten = b"\n"  # else the next line would be lost with the torn one
+        for line in data.splitlines():
             try:
                 role, life, number, kind, at, what = json.loads(line)
-            except ValueError:  # one that was begun upon the rest of another
+            except ValueError:  # torn: the last line of a process that died
                 continue
             self.take(role, life, number, Event(kind, at, frozen(what)))
 
@@ -78,8 +82,11 @@ class Observer:
                 if self.take(role, life, number, event):
                     line = [role, life, number, event.kind, event.time, event.what]
                     self.unwritten += json.dumps(line, default=str).encode() + b"\n"
-            append(self.file, self.unwritten)
-            self.unwritten = b""
+            with self.file.open("ab", buffering=0) as stream:
+                written = stream.write(self.unwritten)
+            self.unwritten = self.unwritten[written:]
+            if self.unwritten:
+                raise OSError(f"{self.file}: the disk has no room for {len(self.unwritten)} bytes")
 
     def since(self, n: int) -> list[Event]:
         self.asked = time.monotonic()
@@ -151,28 +158,6 @@ class Observer:
             if self.plan.spare:
                 shutil.rmtree(self.plan.folder, ignore_errors=True)
             fleet.dissolve(self.name)
-
-
-def whole_lines(file: Path) -> list[bytes]:
-    """Those of a file; what a process that died wrote of one more is cut off."""
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        return []
-    end = data.rfind(b"\n") + 1
-    if end < len(data):
-        os.truncate(file, end)
-    return data[:end].splitlines()
-
-
-def append(file: Path, lines: bytes) -> None:
-    """All of them, or OSError and nothing."""
-    with file.open("ab", buffering=0) as stream:
-        end = os.fstat(stream.fileno()).st_size
-        written = stream.write(lines)
-        if written != len(lines):  # the disk is full
-            stream.truncate(end)
-            raise OSError(f"{file}: {written} of {len(lines)} bytes were written")
 
 
 def frozen(value: Any) -> Any:
