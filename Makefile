@@ -7,7 +7,7 @@ BENCH := .venv-bench
 RUN := $(VENV)/bin/python
 JOBS ?= 2
 PYTEST := $(RUN) -m pytest
-TOGETHER := -n $(JOBS) --dist loadgroup
+TOGETHER := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: demo test test-all check fuzz bench clean
 

@@ -39,6 +39,28 @@ RAY = (
 )
 
 
+LONG = (  # begun first, so that no core is left with one of them at the end
+    "test_conformance.py",  # two minutes of one process
+    "test_net_engines.py",
+    "test_partitions.py",
+    "test_simulate.py",
+    "test_mutations.py",
+    "test_blocked.py",
+    "test_dual.py",
+    "test_linear_svc.py",
+    "test_sgd_classifier.py",
+    "test_one_vs_rest.py",
+    "test_svc.py",
+    "test_linear_svc_cv.py",
+    "test_probability.py",
+    "test_crammer_singer.py",
+    "test_shared_dual_fit.py",
+    "test_tuning.py",
+    "test_cli.py",
+    "test_live_page.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests stay in one process, which compiles for them once. Those that begin a Ray and
     measure how soon it goes on run by themselves."""
@@ -46,3 +68,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(str(item.path)))
         if item.path.name in RAY:
             item.add_marker("ray")
+    turn = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: turn.get(item.path.name, len(LONG)))

@@ -11,7 +11,7 @@ import torch
 
 from widemargin.errors import Diverged, SnapshotError, TrainingError
 from widemargin.nets.engines import Run
-from widemargin.nets.evaluation import Metric, evaluated, settle_statistics
+from widemargin.nets.evaluation import Metric, evaluated, on_threads, settle_statistics
 from widemargin.nets.flat import Flat
 from widemargin.nets.history import Epoch, History
 from widemargin.nets.job import NetJob, built
@@ -65,8 +65,9 @@ class Judge:
         """The parameters at the end of an epoch, evaluated."""
         values: dict[str, float] = {}
         if self.source is not None:
-            module, precision = self.module_at(parameters), self.job.precision
-            values = evaluated(module, self.source, self.job.loss, self.metrics, precision)
+            with on_threads(self.job.threads):
+                module, precision = self.module_at(parameters), self.job.precision
+                values = evaluated(module, self.source, self.job.loss, self.metrics, precision)
         return Epoch(epoch, version, time.monotonic() - self.began, values)
 
 

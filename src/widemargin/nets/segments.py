@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from widemargin.nets.balance import Cost, balanced, bytes_of
-from widemargin.nets.evaluation import Metric, anew, batch_norms, means
+from widemargin.nets.evaluation import Metric, anew, batch_norms, means, on_threads
 from widemargin.nets.fitting import there
 from widemargin.nets.forward import autocast, outputs_of, pair, size_of
 from widemargin.nets.history import Epoch
@@ -110,7 +110,8 @@ class PartitionJudge:
         """The parameters at the end of an epoch, evaluated."""
         values: dict[str, float] = {}
         if self.source is not None:
-            values = self.module_at(parameters).evaluated(self.source, self.metrics)
+            with on_threads(self.job.threads):
+                values = self.module_at(parameters).evaluated(self.source, self.metrics)
         return Epoch(epoch, version, time.monotonic() - self.began, values)
 
 

@@ -46,7 +46,8 @@ class Trainer:
 
     `average` keeps θ̄ ← α θ̄ + (1 − α) θ, which then is what is evaluated and returned. A block of
     `batch_size` samples may be computed in runs of `microbatch`. `precision="bfloat16"` computes
-    matrix products so, parameters staying float32. `threads` is what torch uses in each worker.
+    matrix products so, parameters staying float32. `threads` is what torch uses in each worker, and
+    where epochs are evaluated meanwhile.
     `partitions` (a number, or `Partitions`) cuts the net among so many processes together.
     Batch norms are given statistics from `statistics_blocks` blocks before each evaluation.
     `local` is `LocalSGD` or `Downpour`: workers take steps of their own between pushes.
