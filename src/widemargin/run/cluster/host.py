@@ -96,6 +96,7 @@ class Host:
         settings = plan.settings
         self.plan, self.herald = plan, Herald(self.name, self.role_name, self.life)
         self.later: dict[str, tuple[int, m.Save]] = {}  # what waits for events to be told
+        self.reading: set[str] = set()  # the keys that were asked of storage, until they are here
         self.storing = Storing(Folder(plan.folder, len(plan.parts)), self.inbox.put)
         self.role, self.computing = self.make(plan)
         self.door = Door(self.name, self.role_name, self.life, self.inbox.put) if wanted() else None
@@ -189,6 +190,8 @@ class Host:
         to, message = send
         if to == self.role_name:
             self.receive(message, now)
+            if isinstance(message, m.Loaded):
+                self.reading.discard(message.key)
         elif to == m.OBSERVER:
             self.observe(message)
         elif to == m.STORAGE:
@@ -205,7 +208,10 @@ class Host:
         if isinstance(message, m.Save) and message.key.endswith("/manifest"):
             self.later[message.key] = self.herald.count, message
             self.tell()
-        else:
+        elif not isinstance(message, m.Load):
+            self.storing.put(message)
+        elif message.key not in self.reading:  # else it is asked for again while it is read
+            self.reading.add(message.key)
             self.storing.put(message)
 
     def tell(self) -> None:
@@ -229,6 +235,7 @@ class Host:
 
     def storage_failed(self, error: str) -> None:
         since = self.storing.failing_since
+        self.reading.clear()  # what failed may be asked for again
         self.herald.add(m.Event("storage", time.time(), {"role": self.role_name, "error": error}))
         if since is not None and time.monotonic() - since > self.plan.settings.give_up_s:
             raise OSError(
