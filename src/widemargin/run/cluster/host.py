@@ -1,9 +1,8 @@
 """The actor that carries a role of the parameter server: one thread runs it, Ray's thread delivers.
 
 What takes long is elsewhere: gradients on the thread of `compute`, files on that of `Storing`.
-Their answers come into the same inbox as other actors' messages. What a server does to its
-parameters is done here, in pieces, between which `breathe` says that it lives: who hangs does not
-come to it.
+Their answers come into the same inbox as other actors' messages. What a server does to parameters
+is done here, in pieces, between which `breathe` says that it lives; who hangs does not come to it.
 """
 
 from __future__ import annotations
@@ -183,11 +182,10 @@ class Host:
                 self.route(message, now)
             case Trouble(error):
                 self.storage_failed(error)
-            case m.Snapshot(term, _, key) if (
-                part_key(key, self.role.group),
-                term,
-            ) in self.under_way:  # asked for again while it is written: no second copy
-                return
+            case m.Snapshot(term, _, key) if (part_key(key, self.role.group), term) in (
+                self.under_way
+            ):
+                return  # asked for again while it is written: no second copy
             case _:
                 for send in self.role.on(message, now):
                     self.route(send, now)
