@@ -3,6 +3,9 @@
     python benchmarks/large_net.py            in three partitions on a Ray of this machine
     python benchmarks/large_net.py --whole    in one process, which runs out of memory
 
+From the first values to the saved files: `fit` evaluates each epoch here, and `save` writes a file
+for each partition, of which one at a time is read again.
+
 The limit is RLIMIT_DATA, what a process may allocate for itself, set here and inherited by all that
 this process starts: Ray's own processes, servers and partitions. (RLIMIT_AS would count what
 torch's libraries map and Ray's shared store; RLIMIT_RSS does nothing on Linux.) A thread's stack
@@ -18,6 +21,7 @@ import os
 import resource
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +37,6 @@ import torch  # noqa: E402  under the limit
 
 from widemargin.cluster import Async, Cluster  # noqa: E402
 from widemargin.nets import Partitions, Trainer, optimizers  # noqa: E402
-from widemargin.nets.optimizers import rule_of  # noqa: E402
-from widemargin.nets.partitions import planned  # noqa: E402
-from widemargin.nets.samples import source_of  # noqa: E402
 
 
 class Residual(torch.nn.Module):  # type: ignore[misc]
@@ -83,49 +84,66 @@ def whole() -> None:
 
 
 def cut() -> None:
-    """In partitions. A server holds its parameters, two slots, what it reads from a snapshot and
-    writes to one, a copy for who pulls: ten times its share in all."""
-    rule = rule_of(optimizers.AdamW(lr=1e-3), None)
-    layers = (8, 8, 7)
-    source = source_of(data(), BATCH)
-    job = planned(Partitions(PARTITIONS, layers), build, loss, source, rule, microbatch=BATCH // 4)
-    told(parameters=job.n_keys, state_bytes=3 * 4 * job.n_keys, limit=LIMIT)
-    cluster = Cluster(workers=1, servers=SERVERS, policy=Async(), deadline_s=60.0)
+    """In partitions. A server holds its parameters and two slots, and as much again while it reads
+    or writes a snapshot: six times its share in all. This process holds a partition at most."""
+    here, peak, commits = Path(__file__).parent, dict[str, int](), []
+    cut = Partitions(PARTITIONS, (8, 8, 7))
+    cluster = Cluster(workers=1, servers=SERVERS, policy=Async(), deadline_s=10.0)
+    trainer = Trainer(
+        build, loss, optimizers.AdamW(lr=1e-3), cluster, microbatch=BATCH // 4, partitions=cut
+    )
+
+    def watch(event: Any) -> None:
+        if event.kind == "commit":
+            commits.append(event.time)
+        elif event.kind == "gone":
+            told(lost=event.what)
+        look(peak)
+
     with tempfile.TemporaryDirectory() as folder:
         os.environ[LOSSES] = str(Path(folder) / "losses")
         os.environ["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+            filter(None, [str(here), os.environ.get("PYTHONPATH", "")])
         )
         began = time.monotonic()
-        with cluster.start(job, 1, shuffle=False) as run:
-            peak: dict[str, int] = {}
-            while not run.wait(timeout=1.0):
-                watch(run, peak)
-            watch(run, peak)
-            seconds = time.monotonic() - began
-            at = [event.time for event in run.events() if event.kind == "commit"]
+        rows = trainer.fit(data(), 1, BATCH, data(), metrics=["accuracy"], callbacks=[watch])
+        seconds = time.monotonic() - began
         values = [float(line) for line in Path(os.environ[LOSSES]).read_text().split()]
-    told(commits=len(at), seconds=seconds, seconds_a_step=(at[-1] - at[0]) / (len(at) - 1))
-    told(first_loss=values[0], last_loss=values[-1], data_bytes=peak)
+        told(commits=len(commits), seconds=seconds, first_loss=values[0], evaluated=rows[0].values)
+        began = time.monotonic()
+        trainer.save(Path(folder) / "net")
+        own(peak)
+        index = json.loads((Path(folder) / "net" / "model.safetensors.index.json").read_text())
+        size, files = index["metadata"]["total_size"], len(set(index["weight_map"].values()))
+        told(saved_bytes=size, files=files, seconds=time.monotonic() - began)
+    told(parameters=size // 4, state_bytes=3 * size, limit=LIMIT, data_bytes=peak)
+    told(seconds_a_step=(commits[-1] - commits[0]) / (len(commits) - 1))
 
 
-def watch(run: Any, peak: dict[str, int]) -> None:
+def look(peak: dict[str, int]) -> None:
     """The most that each kind of process has had of what is limited."""
     import ray
 
     from widemargin.run.cluster import fleet
     from widemargin.run.cluster.plan import space
 
-    for role in fleet.roles(run.name):
-        try:
-            actor = ray.get_actor(role, namespace=space(run.name))
-            pid = ray.get(actor.identity.remote(), timeout=1.0)["pid"]
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except (ray.exceptions.RayError, OSError, ValueError):
-            continue
-        kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("VmData"))
-        kind = role if role.startswith("worker") else role.split("-")[0]
-        peak[kind] = max(peak.get(kind, 0), 1024 * kilobytes)
+    own(peak)
+    for name in fleet.runs():
+        for role in fleet.roles(name):
+            kind = role if role.startswith("worker") else role.split("-")[0]
+            with suppress(ray.exceptions.RayError, OSError, ValueError):
+                actor = ray.get_actor(role, namespace=space(name))
+                note(peak, kind, ray.get(actor.identity.remote(), timeout=1.0)["pid"])
+
+
+def own(peak: dict[str, int]) -> None:
+    note(peak, "driver", os.getpid())
+
+
+def note(peak: dict[str, int], kind: str, pid: int) -> None:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("VmData"))
+    peak[kind] = max(peak.get(kind, 0), 1024 * kilobytes)
 
 
 if __name__ == "__main__":

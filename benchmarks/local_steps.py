@@ -70,6 +70,10 @@ def kinds(every: int) -> dict[str, tuple[Any, Any, Any]]:
         "diloco": (ADAM, LocalSGD(every, outer), sync),
         "streaming": (ADAM, LocalSGD(every, outer, fragments=4), sync),
         "paper": (ADAM, LocalSGD(every, paper), sync),
+        "overlap": (ADAM, LocalSGD(every, outer, overlap=True), sync),
+        "overlap-eager": (ADAM, LocalSGD(every, outer, overlap=True, mix=0.0), sync),
+        "overlap-paper": (ADAM, LocalSGD(every, paper, overlap=True), sync),
+        "overlap-streaming": (ADAM, LocalSGD(every, outer, fragments=4, overlap=True), sync),
         "averages": (ADAM, LocalSGD(every, optimizers.SGD(lr=1.0)), sync),
         "downpour": (
             optimizers.Adagrad(lr=0.02),
@@ -124,8 +128,8 @@ class Counting:
                 before = now
             yield event
 
-    def vector(self, key: str | None = None) -> Any:
-        return self.run.vector(key)
+    def kept(self, key: str | None = None) -> Any:
+        return self.run.kept(key)
 
     def stop(self) -> None:
         self.run.stop()

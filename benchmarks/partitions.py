@@ -1,7 +1,6 @@
-"""Nets in partitions: throughput against one process, the bubble, and the transport.
+"""Nets in partitions: throughput against one process on one core, and the bubble.
 
-    python benchmarks/partitions.py throughput   two partitions against one process on one core
-    python benchmarks/partitions.py transport    gloo against Ray's compiled graphs
+    python benchmarks/partitions.py throughput
 
 Needs the extra [nets] and two cores. All prints JSON, one line a measurement.
 """
@@ -12,16 +11,13 @@ import argparse
 import json
 import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from widemargin.nets import Partitions, optimizers
 from widemargin.nets.gang import Gang, Processes
-from widemargin.nets.links import Links
 from widemargin.nets.optimizers import rule_of
 from widemargin.nets.partitions import planned
 from widemargin.nets.samples import source_of
@@ -108,81 +104,13 @@ def throughput(options: argparse.Namespace) -> None:
             processes.close()
 
 
-# transport
-
-SIZES = (2**16, 2**19, 2**22)  # bytes of an activation
-ROUNDS = 60
-
-
-class Echo:
-    """Gives back what it is given."""
-
-    def echo(self, x: torch.Tensor) -> torch.Tensor:
-        return x
-
-
-def ping(rank: int, rendezvous: str, out: str) -> None:
-    """One of two processes that send tensors to and fro over gloo."""
-    torch.set_num_threads(1)
-    links = Links(rank, 2, rendezvous, 60.0)
-    found = {}
-    for size in SIZES:
-        x, times = torch.zeros(size // 4), []
-        for _ in range(ROUNDS):
-            began = time.perf_counter()
-            if rank == 0:
-                links.wait(links.send(x, 1))
-                links.receive(1)
-            else:
-                links.wait(links.send(links.receive(0), 0))
-            times.append(time.perf_counter() - began)
-        found[size] = statistics.median(times) / 2
-    links.leave()
-    if rank == 0:
-        Path(out).write_text(json.dumps(found))
-
-
-def transport(options: argparse.Namespace) -> None:
-    """Seconds of one hop of an activation: gloo with its header, and a compiled graph of Ray."""
-    with tempfile.NamedTemporaryFile() as file:
-        torch.multiprocessing.spawn(ping, (f"127.0.0.1:{29000 + os.getpid() % 999}", file.name), 2)
-        gloo = json.loads(Path(file.name).read_text())
-    told(what="gloo", hops=gloo)
-    import ray
-    from ray.dag import InputNode
-
-    ray.init("local", num_cpus=2, object_store_memory=300 << 20, include_dashboard=False)
-    try:
-        kind = ray.remote(num_cpus=0)(Echo)
-        first, second = kind.remote(), kind.remote()
-        hops = {}
-        for name, actors in (("one", [first]), ("two", [first, second])):
-            with InputNode() as graph:
-                for actor in actors:
-                    graph = actor.echo.bind(graph)
-            compiled = graph.experimental_compile()
-            for size in SIZES:
-                x, times = torch.zeros(size // 4), []
-                for _ in range(ROUNDS):
-                    began = time.perf_counter()
-                    ray.get(compiled.execute(x), timeout=30)
-                    times.append(time.perf_counter() - began)
-                hops[name, size] = statistics.median(times)
-            compiled.teardown()
-    finally:
-        ray.shutdown()
-    told(
-        what="compiled graph", hops={size: hops["two", size] - hops["one", size] for size in SIZES}
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["throughput", "transport"])
+    parser.add_argument("what", choices=["throughput"])
     parser.add_argument("--blocks", type=int, default=7)
     parser.add_argument("--micro", type=int, nargs="+", default=[8, 16])
     options = parser.parse_args()
-    {"throughput": throughput, "transport": transport}[options.what](options)
+    throughput(options)
 
 
 if __name__ == "__main__":

@@ -105,3 +105,22 @@ def test_fits_on_threads_are_timed_to_what_they_are_asked_for(harness, monkeypat
     monkeypatch.setattr(threads, "MOST_EPOCHS", 1)
     with pytest.raises(RuntimeError, match="still above 0 after 1 epochs"):
         threads.sgd({**base, "scheme": "locked", "level": 0.0})
+
+
+def test_commits_are_counted_along_the_path_that_survived(harness):
+    """A term that began anew from version 1 left behind what came after it."""
+    from harness.once import counted, surviving
+    from widemargin.ps.messages import Event
+
+    def commit(stamp, after, block):
+        what = {"stamp": stamp, "after": after, "parts": (((1, 0), block),)}
+        return Event("commit", 0.0, what)
+
+    events = [commit((1, 1), (0, 0), (0, 0)), commit((1, 2), (1, 1), (0, 1))]
+    again = [*events, commit((2, 2), (1, 1), (0, 1)), commit((2, 3), (2, 2), (1, 0))]
+    assert counted(surviving(again), 2) == {0: 2, 1: 1}
+    twice = [*events, commit((1, 3), (1, 2), (0, 1))]
+    with pytest.raises(AssertionError, match="a block twice"):
+        counted(surviving(twice), 2)
+    with pytest.raises(AssertionError, match="epoch 0 lacks blocks"):
+        counted(surviving([*events[:1], commit((1, 2), (1, 1), (1, 0))]), 2)

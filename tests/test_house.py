@@ -33,7 +33,7 @@ LAYERS = {  # an import may only point to a lower layer, or stay within its own 
     "features": 4,  # words and tables to rows: reads `data`, is kept in models, fits nothing else
     "ps": 4.5,
     "solvers": 4,
-    "scores": 4,
+    "scores": 2.5,
     "kernel_scores": 4.5,
     "kernels": 2,
     "objective": 3,

@@ -30,8 +30,9 @@ from widemargin.objective import (
 from widemargin.penalties import L1, L2, ElasticNet, NoPenalty
 
 KERNELS = [
+    "score_rows",
     "add_losses",
-    "slope_duals",
+    "propose",
     "combine",
     "side_sums",
     "scale_sides",
@@ -141,8 +142,7 @@ def random_point(samples):
 def test_loss_sums_and_slope_duals(samples):
     W, b = random_point(samples)
     C, loss = 0.3, Hinge()
-    alpha = np.full((len(samples.codes), b.size), np.nan)
-    slope_duals(loss, C, samples, W, b, alpha)
+    alpha = slope_duals(loss, C, samples, W, b)
     sums = loss_sums(loss, samples, W, b)
     for k, (X, y, c) in enumerate(columns_of(samples, C)):
         p = X @ column(W, k) + b[k]

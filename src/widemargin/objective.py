@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from widemargin._jit import kernel
-from widemargin.data.columns import axpys, dots
+from widemargin.data.columns import axpys
 from widemargin.data.rows import Array, n_features, n_rows, row
-from widemargin.data.samples import Samples, n_columns, share, sign
+from widemargin.data.samples import Samples, n_columns, share, sign, take_samples, without_rows
 from widemargin.duals import conjugate
 from widemargin.losses import Loss, slope, value
 from widemargin.penalties import (
@@ -26,6 +26,9 @@ from widemargin.penalties import (
     penalty_conjugate,
     penalty_value,
 )
+from widemargin.scores import score_rows
+
+PIECE = 4096  # rows whose scores are held at a time
 
 
 class Objective(NamedTuple):
@@ -70,32 +73,42 @@ def column(W: Array, k: int) -> Array:
 
 def loss_sums(loss: Any, samples: Samples, W: Array, b: Array) -> Array:
     """Σᵢ sᵢₖ ℓ(wₖᵀxᵢ + bₖ; yᵢₖ) for each column k."""
-    sums = np.zeros(b.size)
-    add_losses(loss, samples, W, b, np.empty(b.size), sums)
+    n, sums = n_rows(samples.rows), np.zeros(b.size)
+    room = np.empty((min(n, PIECE), b.size))
+    for start in range(0, n, PIECE):
+        some = take_samples(samples, start, min(n, start + PIECE))
+        p = room[: some.codes.size]
+        score_rows(some.rows, W, b, p)
+        add_losses(loss, without_rows(some), p, sums)
     return sums
 
 
 @kernel
-def add_losses(loss: Any, samples: Any, W: Array, b: Array, p: Array, sums: Array) -> None:
-    """Add them to `sums`; p is room for K scores.
+def add_losses(loss: Any, samples: Any, p: Array, sums: Array) -> None:
+    """Add those at scores p (n, K) to `sums`.
 
     Code that allocates nothing loads sooner: np.zeros in it would import half of numba.
     """
-    for i in range(samples.codes.size):
-        dots(row(samples.rows, i), W, p)
-        for k in range(b.size):
-            sums[k] += share(samples, i, k) * value(loss, p[k] + b[k], sign(samples, i, k))
+    for i in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            sums[k] += share(samples, i, k) * value(loss, p[i, k], sign(samples, i, k))
+
+
+def slope_duals(loss: Any, C: float, samples: Samples, W: Array, b: Array) -> Array:
+    """αᵢₖ = −cᵢₖ yᵢₖ ℓ′(wₖᵀxᵢ + bₖ; yᵢₖ), (n, K): the dual variables that the scores propose."""
+    alpha = np.empty((n_rows(samples.rows), b.size))
+    score_rows(samples.rows, W, b, alpha)
+    propose(loss, C, without_rows(samples), alpha)
+    return alpha
 
 
 @kernel
-def slope_duals(loss: Any, C: float, samples: Any, W: Array, b: Array, alpha: Array) -> None:
-    """αᵢₖ = −cᵢₖ yᵢₖ ℓ′(wₖᵀxᵢ + bₖ; yᵢₖ): the dual variables that the scores propose."""
-    p = np.empty(b.size)
-    for i in range(samples.codes.size):
-        dots(row(samples.rows, i), W, p)
-        for k in range(b.size):
+def propose(loss: Any, C: float, samples: Any, p: Array) -> None:
+    """Scores p (n, K) become the dual variables that they propose, in place."""
+    for i in range(p.shape[0]):
+        for k in range(p.shape[1]):
             y, c = sign(samples, i, k), C * share(samples, i, k)
-            alpha[i, k] = -c * y * slope(loss, p[k] + b[k], y)
+            p[i, k] = -c * y * slope(loss, p[i, k], y)
 
 
 @kernel
@@ -158,12 +171,12 @@ def dual(objective: Objective, samples: Samples, alpha: Array) -> Array:
         balance(samples, alpha)
     V = zero_weights(samples)[0]
     combine(samples, alpha, V)
-    K = alpha.shape[1]
+    K, labels = alpha.shape[1], without_rows(samples)
     top = np.array([largest_feasible_scale(objective.penalty, column(V, k)) for k in range(K)])
 
     def at(t: Array) -> Array:
         r = [penalty_conjugate(objective.penalty, t[k] * column(V, k)) for k in range(K)]
-        return -np.array(r) - conjugate_sums(objective.loss, objective.C, samples, alpha, t)
+        return -np.array(r) - conjugate_sums(objective.loss, objective.C, labels, alpha, t)
 
     return best_on_segment(at, top)
 
@@ -173,10 +186,11 @@ def balance(samples: Samples, alpha: Array) -> None:
 
     Sides of opposite sign, which only losses that are no margin losses can have, become zero.
     """
-    sums = side_sums(samples, alpha)
+    labels = without_rows(samples)
+    sums = side_sums(labels, alpha)
     light = np.where(sums[0] * sums[1] > 0.0, np.abs(sums).min(axis=0), 0.0)
     scale = np.divide(light, np.abs(sums), out=np.ones_like(sums), where=sums != 0.0)
-    scale_sides(samples, alpha, np.minimum(scale, 1.0))
+    scale_sides(labels, alpha, np.minimum(scale, 1.0))
 
 
 def best_on_segment(at: Any, top: Array) -> Array:
@@ -201,7 +215,6 @@ def certify(objective: Objective, samples: Samples, W: Array, b: Array) -> Certi
     Sound for every solver; tight near the optimum of smooth losses, looser for the hinge, whose
     slopes at the kink carry no information. The dual solver certifies itself from its own α.
     """
-    alpha = np.empty((n_rows(samples.rows), b.size))
-    slope_duals(objective.loss, objective.C, samples, W, b, alpha)
+    alpha = slope_duals(objective.loss, objective.C, samples, W, b)
     upper = primal(objective, samples, W, b).sum()
     return certificate_of(float(upper), float(dual(objective, samples, alpha).sum()))

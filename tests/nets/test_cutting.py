@@ -16,6 +16,7 @@ from widemargin.nets.pipeline import BACKWARD, FORWARD, order
 from widemargin.nets.samples import source_of
 from widemargin.nets.segments import Segments
 from widemargin.ps.job import Range
+from widemargin.ps.kept import in_memory
 
 SLICED = {"1": "columns", "3": "rows"}
 SGD = optimizers.SGD(lr=0.1)
@@ -32,8 +33,8 @@ def vector(job):
     return np.concatenate([job.first(part) for part in job.ranges(5)])[:, 0]
 
 
-def span_of(partitions, micro):
-    """The time that a block takes where a forward takes 1 and a backward 2."""
+def span_of(partitions, micro, hop=0.0):
+    """The time that a block takes where a forward takes 1, a backward 2, the way between `hop`."""
     done, at = {}, [0] * partitions
     left = [list(order(k, partitions, micro)) for k in range(partitions)]
     while any(left):
@@ -43,7 +44,7 @@ def span_of(partitions, micro):
                 before = (what, i, k - 1 if what == FORWARD else k + 1)
                 if 0 <= before[2] < partitions and before not in done:
                     break
-                at[k] = max(at[k], done.get(before, 0)) + (1 if what == FORWARD else 2)
+                at[k] = max(at[k], done.get(before, -hop) + hop) + (1 if what == FORWARD else 2)
                 done[what, i, k] = at[k]
                 turns.pop(0)
     return max(at)
@@ -57,9 +58,16 @@ def test_the_bubble_is_that_of_the_formula(partitions, micro):
         for what in (FORWARD, BACKWARD):
             assert [i for w, i in turns if w == what] == list(range(micro))
         held = np.cumsum([1 if w == FORWARD else -1 for w, _ in turns])
-        assert held.min() >= 0 and held.max() <= partitions - k
+        assert held.min() >= 0 and held.max() <= 2 * (partitions - k) - 1
     idle = 1 - 3 * micro / span_of(partitions, micro)
     assert idle == pytest.approx((partitions - 1) / (micro + partitions - 1))
+
+
+@pytest.mark.parametrize("partitions", [2, 3, 5])
+def test_hops_take_time_only_where_the_pipeline_fills_and_empties(partitions):
+    for micro in (1, 2, 4, 9, 40):
+        whole = span_of(partitions, micro, hop=0.25)
+        assert whole == 3 * (micro + partitions - 1) + 2 * (partitions - 1) * 0.25
 
 
 def test_the_slowest_partition_is_as_fast_as_can_be():
@@ -123,7 +131,7 @@ def normed():
 )
 def test_evaluation_by_partitions_is_that_of_the_whole(build, partitions):
     job = job_of(build, partitions)
-    segments, data = Segments(job, vector(job), 3), points()
+    segments, data = Segments(job, in_memory(vector(job)), 3), points()
     found = segments.evaluated(source_of(data, 10), {"worst": lambda o, t: o.max()})
     module, (x, y) = segments.whole(), data.tensors
     with torch.no_grad():

@@ -17,6 +17,7 @@ from widemargin.nets import LocalSGD, Trainer, optimizers
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
 LOCAL = LocalSGD(2, fragments=2)
+OVERLAP = LOCAL._replace(overlap=True)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,8 @@ def kill_worker(role):
     os.kill(pid, signal.SIGKILL)
 
 
-def test_streaming_on_ray_counts_each_round_once_though_a_worker_is_killed():
+@pytest.mark.parametrize("local", [LOCAL, pytest.param(OVERLAP, marks=pytest.mark.slow)])
+def test_streaming_on_ray_counts_each_round_once_though_a_worker_is_killed(local):
     events, killed = [], []
 
     def watch(event):
@@ -47,7 +49,7 @@ def test_streaming_on_ray_counts_each_round_once_though_a_worker_is_killed():
 
     cluster = Cluster(workers=2, servers=2)
     optimizer = optimizers.AdamW(lr=0.01)
-    trainer = Trainer(perceptrons, cross_entropy, optimizer, cluster, local=LOCAL)
+    trainer = Trainer(perceptrons, cross_entropy, optimizer, cluster, local=local)
     rows = trainer.fit(classes(), 12, BATCH, classes(60), callbacks=[watch])
     assert killed
     counted = sorted(tuple(block) for blocks in commits_of(events) for block in blocks)

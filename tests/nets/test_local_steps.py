@@ -27,6 +27,14 @@ def test_one_worker_is_the_loop_of_this_process_bit_for_bit(policy):
     assert many.tobytes() == trained(local).tobytes()
 
 
+@pytest.mark.parametrize("mix", [0.0, 0.5])
+def test_overlap_is_the_same_in_this_process_bit_for_bit(mix):
+    local = LocalSGD(2, overlap=True, mix=mix)
+    many = trained(local, Virtual(servers=3))
+    assert many.tobytes() == trained(local).tobytes()
+    assert many.tobytes() != trained(LocalSGD(2)).tobytes()
+
+
 def test_one_worker_that_averages_with_nobody_is_plain_training():
     """θ − (θ − θ_local) is θ_local, to rounding; the state of AdamW goes on between rounds."""
     for steps in (1, 2, 3):
@@ -45,6 +53,7 @@ def test_one_worker_of_downpour_is_plain_training():
     [
         (LocalSGD(2), Virtual(3, 2)),
         (LocalSGD(2, fragments=2), Virtual(3, 2)),
+        (LocalSGD(2, fragments=2, overlap=True), Virtual(3, 2)),
         (LocalSGD(2), Virtual(3, 2, policy=Async(3))),
         (Downpour(2, 4), Virtual(3, 2, policy=Async())),
         (Downpour(2, 2, lr=0.05), Virtual(3, 2)),
@@ -108,6 +117,7 @@ def _all(job):
     [
         (LocalSGD(0), SGD, "sync_every must be a whole number of at least 1, got 0"),
         (LocalSGD(10, fragments=3), SGD, "fragments=3 must divide sync_every=10"),
+        (LocalSGD(2, overlap=True, mix=1.0), SGD, "mix must be at least 0 and below 1, got 1.0"),
         (Downpour(2, 3), SGD, "pull_every must be a multiple of push_every=2, got 3"),
         (Downpour(2, 2), ADAM, "lr is needed with AdamW.*Downpour"),
         (Downpour(1, 1, lr=-1.0), SGD, "lr must be above 0 and finite, got -1.0"),
@@ -123,6 +133,8 @@ def test_policies_that_do_not_go_with_it_are_refused():
         Trainer(perceptrons, cross_entropy, SGD, local=3)
     with pytest.raises(ValueError, match="needs policy=Sync"):
         trained(LocalSGD(2, fragments=2), Virtual(2, 2, policy=Async()))
+    with pytest.raises(ValueError, match="overlap=True needs policy=Sync"):
+        trained(LocalSGD(2, overlap=True), Virtual(2, 2, policy=Async()))
     with pytest.raises(ValueError, match="must divide servers=1"):
         trained(LocalSGD(2, fragments=2))
 

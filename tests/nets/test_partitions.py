@@ -8,17 +8,22 @@ import cut_nets
 import numpy as np
 import pytest
 from cut_nets import BATCH, MICRO, points
-from small_nets import cross_entropy
+from small_nets import cross_entropy, torch
 
 from widemargin.errors import PartitionLost, TrainingError
 from widemargin.nets import Partitions, optimizers
+from widemargin.nets.fitting import Judge
 from widemargin.nets.gang import Gang, Processes
+from widemargin.nets.job import NetJob
 from widemargin.nets.layers import fill
 from widemargin.nets.optimizers import rule_of
 from widemargin.nets.partitioned import PartitionTask
 from widemargin.nets.partitions import planned
 from widemargin.nets.pieces import put
 from widemargin.nets.samples import source_of
+from widemargin.nets.segments import PartitionJudge
+from widemargin.ps.job import Range
+from widemargin.ps.kept import in_memory
 from widemargin.ps.messages import Block
 from widemargin.ps.parameters import Parameters
 
@@ -63,7 +68,7 @@ def stepped(job, task, epochs=2):
 def named(job, vector):
     net = job.drawn()
     fill(net, range(len(net.layers)), job.seed, job.init)
-    put(net, job.keys.pieces, vector)
+    put(net, job.keys.pieces, in_memory(vector))
     return {name: p.detach().numpy().copy() for name, p in net.whole.named_parameters()}
 
 
@@ -145,3 +150,15 @@ def test_a_process_that_hangs_is_noticed(processes):
     assert time.monotonic() - began < 15.0
     with pytest.raises(PartitionLost, match="have ended"):
         gang.compute(Block(0, 2), values, None)
+
+
+@pytest.mark.parametrize("kind", [Judge, PartitionJudge])
+def test_epochs_are_judged_on_as_many_threads_as_a_worker_has(kind):
+    job = job_of(cut_nets.deep, 1, threads=3)
+    if kind is Judge:
+        job = NetJob.create(cut_nets.deep, cross_entropy, job.source, job.rule, threads=3)
+    metrics = {"threads": lambda outputs, targets: torch.get_num_threads()}
+    before = torch.get_num_threads()
+    judge = kind(job, source_of(points(20), BATCH), metrics, 0)
+    row = judge.row(0, 1, in_memory(job.first(Range(0, job.n_keys))[:, 0]))
+    assert row.values["threads"] == 3 and torch.get_num_threads() == before

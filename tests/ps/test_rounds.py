@@ -62,11 +62,11 @@ class Mock(NamedTuple):
         pass
 
 
-def simulation(rounds, *, policy=None, workers=2, replicas=1, groups=2, every=2):
+def simulation(rounds, *, policy=None, workers=2, replicas=1, groups=2, every=2, epochs=1):
     names = tuple(tuple(f"shard-{g}.{r}" for r in range(replicas)) for g in range(groups))
     settings = Settings(
         rounds.n_blocks,
-        1,
+        epochs,
         policy or Sync(),
         names,
         snapshot_every=every,

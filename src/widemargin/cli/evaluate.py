@@ -14,7 +14,7 @@ from widemargin.cli.labels import codes_among
 from widemargin.cli.live import Live, Rows
 from widemargin.cli.output import put_json
 from widemargin.data.rows import Array
-from widemargin.data.samples import joint_samples, make_samples
+from widemargin.data.samples import joint_samples, make_samples, without_rows
 from widemargin.errors import InputError
 from widemargin.kernel_model_file import load
 from widemargin.losses import LOSSES, Hinge
@@ -89,7 +89,7 @@ def add(model: Model, block: Block, seen: Seen, p: Array, codes: Array) -> Seen:
     if model.loss == JOINT and k > 2:
         losses += joint_losses(joint_samples(block.rows, codes, k), p, np.zeros_like(model.b))
     elif loss_of(model) is not None:
-        samples = make_samples(block.rows, codes, k)
+        samples = without_rows(make_samples(block.rows, codes, k))
         losses += losses_at(loss_of(model), samples, p, np.zeros_like(model.b)).sum()
     return Seen(seen.confusion + confusion, losses)
 

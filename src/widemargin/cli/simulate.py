@@ -56,8 +56,15 @@ def together(plan: Plan, partitions: int) -> Plan:
     return plan._replace(partitions=partitions)
 
 
-def with_rounds(plan: Plan, local: int | None, fragments: int | None) -> Plan:
+def with_rounds(
+    plan: Plan, local: int | None, fragments: int | None, overlap: bool = False
+) -> Plan:
     """The plan with local steps."""
+    if overlap and (local is None or plan.policy != "sync"):
+        raise ValueError(
+            f"--overlap needs --local and --policy sync, got --policy {plan.policy} and --local "
+            f"{local}: rounds of several steps, whose order is known. Give both."
+        )
     if fragments is not None and local is None:
         raise ValueError(f"--fragments {fragments} needs --local: how many steps a round has.")
     if fragments is not None and (plan.policy != "sync" or plan.servers % fragments):
@@ -74,7 +81,7 @@ def with_rounds(plan: Plan, local: int | None, fragments: int | None) -> Plan:
             f"--local {local} does not go with --partitions {plan.partitions}: the state between "
             "pushes is kept by workers of one process. Leave one out."
         )
-    return plan._replace(local=local, fragments=fragments)
+    return plan._replace(local=local, fragments=fragments, overlap=overlap)
 
 
 def backups(text: str | None, workers: int) -> int | Literal["auto"] | None:
@@ -125,7 +132,7 @@ def command(plan: Plan, seed: int) -> str:
     words, usual = ["widemargin", "simulate"], Plan._field_defaults
     for name, value in plan._asdict().items():
         if value != usual.get(name):
-            words += [f"--{name}", str(value)]
+            words += [f"--{name}", *([] if value is True else [str(value)])]
     return shlex.join([*words, "--replay", str(seed)])
 
 

@@ -56,6 +56,9 @@ def simulate(
             min=1, metavar="P", show_default=DRAWN, help="With --local: parts pushed in turn."
         ),
     ] = None,
+    overlap: Annotated[
+        bool, typer.Option("--overlap", help="With --local and sync: steps go on while pushed.")
+    ] = False,
     schedules: Annotated[int, typer.Option(min=1, metavar="N", help="Runs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the first run; each has the next.")] = 0,
     replay: Annotated[
@@ -86,7 +89,7 @@ def simulate(
             return int(work.stragglers(asked))
         options = (workers, servers, policy, replicas, backup, staleness, faults, compression)
         plan = work.together(work.plan(*options), partitions)
-        plan = work.with_rounds(plan, local, fragments)
+        plan = work.with_rounds(plan, local, fragments, overlap)
         return int(work.simulate(plan, asked))
 
     return begin

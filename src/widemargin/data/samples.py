@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
 from widemargin._jit import compiled_as
-from widemargin.data.rows import Array, Rows, as_read_only, n_rows, read_only, take_rows
+from widemargin.data.rows import Array, Dense, Rows, as_read_only, n_rows, read_only, take_rows
+
+S = TypeVar("S", bound=tuple[Any, ...])
+NO_ROWS = read_only(Dense(np.empty((0, 0))))
 
 
 class Samples(NamedTuple):
@@ -107,6 +110,12 @@ def take_samples(samples: Samples, start: int, stop: int) -> Samples:
         codes=samples.codes[start:stop],
         weight=samples.weight[start:stop],
     )
+
+
+def without_rows(samples: S) -> S:
+    """Labels and weights alone: kernels that read no rows compile once for all kinds of these."""
+    labels: S = cast(Any, samples)._replace(rows=NO_ROWS)
+    return labels
 
 
 def take_columns(samples: Samples, start: int, stop: int) -> Samples:

@@ -1,7 +1,7 @@
 """Where a net is trained: what every engine offers, and the one of this process.
 
 An engine starts a run of a job. The run tells events (`ps.messages.Event`), the same ones wherever
-it is: "commit", "epoch" (the version an epoch ended with), "snapshot" (a version that `vector` can
+it is: "commit", "epoch" (the version an epoch ended with), "snapshot" (a version that `kept` can
 give now), "done", "failed", and who came and went.
 """
 
@@ -19,10 +19,11 @@ from widemargin.ps import messages as m
 from widemargin.ps.compression import Codec, codec_of, decode
 from widemargin.ps.feedback import packer_of
 from widemargin.ps.job import Job, Range, RoundTask, Task, ranges, split_update
+from widemargin.ps.kept import Kept, of_arrays
 from widemargin.ps.keys import manifest_key, part_key, snapshot_key, stamp_of
 from widemargin.ps.ledger import Ledger
 from widemargin.ps.local import cadence_of
-from widemargin.ps.parameters import Parameters, Rule, Update
+from widemargin.ps.parameters import Parameters, Update
 from widemargin.ps.rounds import Recall, refuse_compression, refuse_groups
 
 WORKER, SERVER = "worker-0", "shard-0.0"
@@ -35,8 +36,8 @@ class Run(Protocol):
         """All that happens, until the run ends."""
         ...
 
-    def vector(self, key: str | None = None) -> Array:
-        """The parameters of a snapshot, (n,), None: the last; θ̄ where the rule keeps it.
+    def kept(self, key: str | None = None) -> Kept:
+        """The parameters of a snapshot, None: the last; θ̄ where the rule keeps it.
 
         LookupError where there is none, or none any more.
         """
@@ -94,13 +95,6 @@ def parts_of(records: Records, key: str, groups: int) -> list[Any]:
     if not key or any(part is None for part in parts):
         raise LookupError(f"there is no snapshot {key!r}")
     return parts
-
-
-def vector_of(rule: Rule, parts: list[Any]) -> Array:
-    """The parameters of a snapshot, averaged where the rule says so, (n,)."""
-    shards = [Parameters.restore(rule, part, 0).read_average()[:, 0] for part in parts]
-    vector: Array = np.concatenate(shards)
-    return vector
 
 
 class Serial(NamedTuple):
@@ -163,8 +157,8 @@ class SerialRun:
             self.stop()
         yield self._event("done", stamp=(self.term, self.version), key=self.key)
 
-    def vector(self, key: str | None = None) -> Array:
-        return vector_of(self.job.rule, parts_of(self.records, key or self.key, len(self.shards)))
+    def kept(self, key: str | None = None) -> Kept:
+        return of_arrays(self.job.rule, parts_of(self.records, key or self.key, len(self.shards)))
 
     def stop(self) -> None:
         if self.task is not None:

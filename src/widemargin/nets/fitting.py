@@ -9,16 +9,16 @@ from typing import Any, Protocol
 
 import torch
 
-from widemargin.data.rows import Array
-from widemargin.errors import Diverged, TrainingError
+from widemargin.errors import Diverged, SnapshotError, TrainingError
 from widemargin.nets.engines import Run
-from widemargin.nets.evaluation import Metric, evaluated, settle_statistics
+from widemargin.nets.evaluation import Metric, evaluated, on_threads, settle_statistics
 from widemargin.nets.flat import Flat
 from widemargin.nets.history import Epoch, History
 from widemargin.nets.job import NetJob, built
 from widemargin.nets.partitioned import PartitionedNet
 from widemargin.nets.samples import Source
 from widemargin.ps import messages as m
+from widemargin.ps.kept import Kept
 
 
 def facts_of(job: NetJob | PartitionedNet, rounds: Any = None) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def facts_of(job: NetJob | PartitionedNet, rounds: Any = None) -> dict[str, Any]
 class Judging(Protocol):
     """Gives the row of an epoch from the parameters at its end."""
 
-    def row(self, epoch: int, version: int, vector: Array) -> Epoch: ...
+    def row(self, epoch: int, version: int, parameters: Kept) -> Epoch: ...
 
 
 class Judge:
@@ -55,29 +55,30 @@ class Judge:
         here = job.device if torch.device(job.device).type == "cpu" or _has_cuda() else "cpu"
         self.flat = Flat(built(job.build, job.seed), here)
 
-    def module_at(self, vector: Array | None) -> torch.nn.Module:
+    def module_at(self, parameters: Kept | None) -> torch.nn.Module:
         """The module at these parameters, its batch norms settled, in eval mode."""
-        self.flat.write([there(vector).reshape(-1, 1)])
+        self.flat.write([there(parameters).vector().reshape(-1, 1)])
         settle_statistics(self.flat.module, self.job.source, self.job.seed, self.blocks)
         return self.flat.module.eval()
 
-    def row(self, epoch: int, version: int, vector: Array) -> Epoch:
+    def row(self, epoch: int, version: int, parameters: Kept) -> Epoch:
         """The parameters at the end of an epoch, evaluated."""
         values: dict[str, float] = {}
         if self.source is not None:
-            module, precision = self.module_at(vector), self.job.precision
-            values = evaluated(module, self.source, self.job.loss, self.metrics, precision)
+            with on_threads(self.job.threads):
+                module, precision = self.module_at(parameters), self.job.precision
+                values = evaluated(module, self.source, self.job.loss, self.metrics, precision)
         return Epoch(epoch, version, time.monotonic() - self.began, values)
 
 
-def there(vector: Array | None) -> Array:
+def there(parameters: Kept | None) -> Kept:
     """The parameters, if there are any."""
-    if vector is None:
+    if parameters is None:
         raise TrainingError(
             "training was stopped before its first epoch ended. There is no model; go on, or "
             "stop later."
         )
-    return vector
+    return parameters
 
 
 def _has_cuda() -> bool:
@@ -90,7 +91,7 @@ def train(
     history: History,
     callbacks: Sequence[Callable[[m.Event], Any]],
     patience: int | None,
-) -> Array | None:
+) -> Kept | None:
     """Follow a run to its end; the parameters of its last snapshot, None: there is none.
 
     Training goes on while an epoch is judged, where it is not in this process.
@@ -111,7 +112,7 @@ def train(
             if stop or history.stopped:
                 break
         with suppress(LookupError):
-            return run.vector()
+            return history.keep(run.kept())
         return None
     finally:
         run.stop()
@@ -126,9 +127,12 @@ def _judged(event: m.Event, run: Run, judge: Judging, history: History) -> list[
     """A row for the epoch that ended with this snapshot, unless later ones have replaced it."""
     version = event.what["version"]
     try:
-        vector = run.vector(event.what["key"])
+        parameters = run.kept(event.what["key"])
     except LookupError:
         return []
-    row = judge.row(history.ends[version], version, vector)
-    history.add(row, vector)
+    try:
+        row = judge.row(history.ends[version], version, parameters)
+        history.add(row, parameters)
+    except SnapshotError:  # its files were taken away meanwhile
+        return []
     return [m.Event("evaluated", event.time, row._asdict())]

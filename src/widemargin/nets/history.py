@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from widemargin.data.rows import Array
 from widemargin.files import written_whole
+from widemargin.ps import kept
+from widemargin.ps.kept import Kept
 
 HISTORY, BEST = "history.json", "best.safetensors"
 
@@ -28,23 +30,29 @@ class History:
     With a folder all is kept there, so that an interrupted fit goes on with what it knew.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None, facts: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None,
+        facts: dict[str, Any],
+        keep: Callable[[Kept], Kept] = kept.whole,
+    ) -> None:
         self.folder = None if folder is None else Path(folder)
-        self.facts = facts
+        self.facts, self.keep = facts, keep  # a copy that stays
         self.rows: list[Epoch] = []
         self.ends: dict[int, int] = {}  # versions at which epochs ended
         self.stopped = False  # early
-        self._best: Array | None = None
+        self._best: Kept | None = None
         if self.folder is not None and (self.folder / HISTORY).exists():
             self._read(self.folder / HISTORY)
 
-    def add(self, row: Epoch, vector: Array) -> None:
+    def add(self, row: Epoch, parameters: Kept) -> None:
         """A row, in place of one of the same epoch; keep the parameters if it is the best."""
         self.rows = sorted([r for r in self.rows if r.epoch != row.epoch] + [row])
         if row.values and self.best() == row:
-            self._best = vector
-            if self.folder is not None:
-                self._write_best(self.folder / BEST, vector)
+            if self.folder is None:
+                self._best = self.keep(parameters)
+            else:
+                self._write_best(self.folder / BEST, parameters)
         self.write()
 
     def best(self) -> Epoch | None:
@@ -57,12 +65,11 @@ class History:
         best = self.best()
         return 0 if best is None else self.rows[-1].epoch - best.epoch
 
-    def best_vector(self) -> Array | None:
-        """The parameters of the best epoch."""
-        if self._best is None and self.folder is not None and (self.folder / BEST).exists():
-            from safetensors.numpy import load_file
-
-            self._best = load_file(self.folder / BEST)["theta"]
+    def best_parameters(self) -> Kept | None:
+        """The parameters of the best epoch; those in the folder are read from their file."""
+        if self.folder is not None and (self.folder / BEST).exists():
+            stream = (self.folder / BEST).open("rb")
+            return kept.read_from(stream, str(self.folder / BEST))
         return self._best
 
     def write(self) -> None:
@@ -86,9 +93,7 @@ class History:
         self.rows = [Epoch(**row) for row in whole["rows"]]
         self.stopped = whole["stopped"]
 
-    def _write_best(self, path: Path, vector: Array) -> None:
-        from safetensors.numpy import save
-
+    def _write_best(self, path: Path, parameters: Kept) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as stream:
-            stream.write(save({"theta": vector}))
+            kept.write(stream, parameters)

@@ -3,6 +3,7 @@
 >>> from widemargin.nets import Downpour, LocalSGD
 >>> diloco = LocalSGD(sync_every=100)
 >>> streaming = LocalSGD(sync_every=100, fragments=4)
+>>> overlapping = LocalSGD(sync_every=100, fragments=4, overlap=True)
 >>> downpour = Downpour(push_every=5, pull_every=10)
 """
 
@@ -29,6 +30,18 @@ class LocalSGD(NamedTuple):
     al., 2025): the same bytes, but never more than 1 / P of them at a time. That needs
     `Sync` and a number of servers that P divides.
 
+    With `overlap` a worker takes its next steps while those before are pushed and committed, and
+    merges what it pulls sync_every / P steps later: `mix` stays of its own parameters, the rest is
+    the servers' with its steps since (the formula is in `widemargin.ps.local`). A round then takes
+    the longer of its steps and its communication, not both. That needs `Sync`, and a worker's
+    parameters and inner state once more in memory; of one worker that averages it changes nothing.
+
+    The default of `outer`, rate 0.7 and momentum 0.9, is tuned for hundreds of rounds: 0.9 makes a
+    step ten times as long in the end, and it takes some ten rounds to get there and to settle
+    again. With only 20 rounds a character model ended 17 % above sync with it, and 1.0 % above with
+    `SGD(lr=0.9, momentum=0.3, nesterov=True)`. Where epochs · batches / (workers · sync_every) is
+    below 100, begin with the latter.
+
     The state of the trainer's optimizer is each worker's own, kept from round to round, and begun
     anew when the worker, or all that it knew of the run, was lost.
     """
@@ -36,6 +49,8 @@ class LocalSGD(NamedTuple):
     sync_every: int = 100
     outer: Any = SGD(lr=0.7, momentum=0.9, nesterov=True)
     fragments: int = 1
+    overlap: bool = False
+    mix: float = 0.5
 
 
 class Downpour(NamedTuple):
@@ -68,15 +83,18 @@ class RoundsPlan(NamedTuple):
 def plan_of(local: Any, optimizer: Any, average: float | None) -> RoundsPlan:
     """The rounds of a trainer; ValueError for numbers that do not go together."""
     match local:
-        case LocalSGD(sync_every, outer, fragments):
+        case LocalSGD(sync_every, outer, fragments, overlap, mix):
             refuse_count("sync_every", sync_every)
             refuse_count("fragments", fragments)
+            refuse_mix(mix)
             if sync_every % fragments:
                 raise ValueError(
                     f"fragments={fragments} must divide sync_every={sync_every}: one fragment is "
                     "pushed every sync_every / fragments steps. Change one of them."
                 )
             steps, cadence = sync_every // fragments, Cadence(fragments)
+            if overlap:
+                cadence = cadence._replace(mix=float(mix))
             return RoundsPlan(rule_of(optimizer), rule_of(outer, average), steps, cadence, False)
         case Downpour(push_every, pull_every, lr):
             refuse_count("push_every", push_every)
@@ -105,6 +123,14 @@ def own_steps(rule: Rule, lr: float | None) -> Rule:
         )
     shrinking = rule.optimizer.weight_decay if isinstance(rule.optimizer, Sgd) else 0.0
     return Rule(Sgd(shrinking), rule.schedule, rule.lam)
+
+
+def refuse_mix(mix: Any) -> None:
+    if isinstance(mix, bool) or not isinstance(mix, int | float) or not 0.0 <= mix < 1.0:
+        raise ValueError(
+            f"mix must be at least 0 and below 1, got {mix!r}: it is what stays of a worker's own "
+            "parameters, and with 1 it would never take the servers'. Give 0.5."
+        )
 
 
 def refuse_count(name: str, value: Any) -> None:

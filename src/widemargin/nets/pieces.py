@@ -15,6 +15,7 @@ import torch
 from widemargin.data.rows import Array
 from widemargin.nets.layers import Init, Net, empty, fill
 from widemargin.ps.job import Range, ranges
+from widemargin.ps.kept import Kept
 
 
 class Piece(NamedTuple):
@@ -144,11 +145,12 @@ def first(net: Net, pieces: Iterable[Piece], keys: Range, seed: int, init: Init 
     return vector
 
 
-def put(net: Net, pieces: Iterable[Piece], vector: Array, start: int = 0) -> None:
-    """Write the values of a vector, whose first key is `start`, into filled layers."""
-    flat = torch.from_numpy(np.ascontiguousarray(vector).reshape(-1))
+def put(net: Net, pieces: Iterable[Piece], parameters: Kept) -> None:
+    """Write their values into filled layers, a piece at a time."""
     with torch.no_grad():
         for piece in pieces:
             whole: Any = dict(net.layers[piece.layer].named_parameters())[piece.name]
-            values = flat[piece.start - start : piece.stop - start]
+            values = torch.from_numpy(
+                np.ascontiguousarray(parameters.read(piece.start, piece.stop))
+            )
             piece.of(whole).copy_(values.view(piece.shape))

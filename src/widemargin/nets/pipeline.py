@@ -1,14 +1,17 @@
 """Micro-batches through a pipeline of partitions: one forward, one backward, by turns (1F1B).
 
-Partition k of K first does the K − 1 − k forwards that fill the pipeline, then a forward and a
-backward by turns, then the backwards that are left; so it keeps at most K − k micro-batches at a
-time. With M micro-batches of equal cost on all partitions, each is idle for the share
+Partition k of K first does 2 (K − 1 − k) forwards, then a forward and a backward by turns, then the
+backwards that are left; so it keeps at most 2 (K − k) − 1 micro-batches at a time. With M
+micro-batches of equal cost on all partitions, each is idle for the share
 
     (K − 1) / (M + K − 1)
 
-of a block. Narayanan et al., PipeDream, 2019 (1F1B with a flush: Memory-efficient
-pipeline-parallel DNN training, 2021). Gradients add up in the order of the micro-batches, so they
-do not depend on K.
+of a block. K − 1 − k forwards would do if a hop took no time (Narayanan et al., Memory-efficient
+pipeline-parallel DNN training, 2021). But then each forward of a partition waits for a backward
+that the next has just ended, and the next for that forward: every micro-batch pays for a hop, and
+for whatever one of the two was late. With twice as many, hops pass while both compute (the eager
+1F1B of Zhuang et al., On optimizing the communication of model parallelism, 2023). Gradients add
+up in the order of the micro-batches, so they do not depend on K, nor on this.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import torch
 
 from widemargin.errors import PartitionLost
 from widemargin.nets.forward import autocast, loss_of, moved, outputs_of
+from widemargin.nets.job import reseed
 from widemargin.nets.layers import seed_at
 from widemargin.nets.links import Links
 from widemargin.nets.messages import header_of, leaves
@@ -32,11 +36,11 @@ FORWARD, BACKWARD = "forward", "backward"
 def order(k: int, partitions: int, micro: int) -> list[tuple[str, int]]:
     """What partition k does with the micro-batches, in turn.
 
-    >>> order(0, 2, 3) == [("forward", 0), ("forward", 1), ("backward", 0), ("forward", 2),
-    ...                    ("backward", 1), ("backward", 2)]
+    >>> order(0, 2, 4) == [("forward", 0), ("forward", 1), ("forward", 2), ("backward", 0),
+    ...                    ("forward", 3), ("backward", 1), ("backward", 2), ("backward", 3)]
     True
     """
-    warm = min(partitions - 1 - k, micro)
+    warm = min(2 * (partitions - 1 - k), micro)
     turns = [(FORWARD, i) for i in range(warm)]
     for i in range(micro - warm):
         turns += [(FORWARD, warm + i), (BACKWARD, i)]
@@ -67,7 +71,7 @@ class Stage(NamedTuple):
         x = inputs
         with autocast(self.device, self.precision):
             for i, layer in enumerate(self.layers):
-                torch.manual_seed(seed_at(*seed, self.first + i))
+                reseed(seed_at(*seed, self.first + i), self.device)
                 x = outputs_of(layer, x)
         return x
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from widemargin.data.rows import Array
-from widemargin.nets.engines import Engine, Serial, SerialRun, parts_of, vector_of
+from widemargin.nets.engines import Engine, Serial, SerialRun
 from widemargin.nets.virtual import Virtual
 from widemargin.ps import messages as m
 from widemargin.ps.compression import Codec
+from widemargin.ps.kept import Kept
 from widemargin.ps.policy import Sync
 from widemargin.ps.settings import Settings
 from widemargin.ps.snapshot import latest
 from widemargin.run.cluster import running
-from widemargin.run.cluster.engine import Cluster, on_cluster
+from widemargin.run.cluster.engine import Cluster
 from widemargin.run.cluster.folder import Folder
 from widemargin.run.cluster.start import fingerprint
 
@@ -115,19 +115,8 @@ class RunOnCluster:
             time.sleep(POLL_S)
             events = self.run.events()
 
-    def vector(self, key: str | None = None) -> Array:
-        plan = self.run.plan
-        vector: Array = on_cluster(_vector, plan, key)
-        return vector
+    def kept(self, key: str | None = None) -> Kept:
+        return self.run.kept(key)
 
     def stop(self) -> None:
         self.run.stop()
-
-
-def _vector(plan: Any, key: str | None) -> Array:
-    """The parameters of a snapshot in the folder of a run."""
-    folder = Folder(plan.folder, len(plan.parts))
-    newest = folder.load("latest")
-    if newest is None:
-        raise LookupError("there is no snapshot yet")
-    return vector_of(plan.rule, parts_of(folder, key or newest["key"], len(plan.parts)))

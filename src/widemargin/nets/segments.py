@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from widemargin.data.rows import Array
 from widemargin.nets.balance import Cost, balanced, bytes_of
-from widemargin.nets.evaluation import Metric, anew, batch_norms, means
+from widemargin.nets.evaluation import Metric, anew, batch_norms, means, on_threads
 from widemargin.nets.fitting import there
 from widemargin.nets.forward import autocast, outputs_of, pair, size_of
 from widemargin.nets.history import Epoch
@@ -24,16 +23,17 @@ from widemargin.nets.layers import fill
 from widemargin.nets.partitioned import PartitionedNet
 from widemargin.nets.pieces import put
 from widemargin.nets.samples import Source, order_of, read, samples_of
+from widemargin.ps.kept import Kept
 
 CHUNK = 16  # batches
 
 
 class Segments:
-    """A partitioned net at the parameters of a vector, (n,); batch norms settled from `blocks`
-    blocks of its data."""
+    """A partitioned net at these parameters, which are read where they are needed; batch norms
+    settled from `blocks` blocks of its data."""
 
-    def __init__(self, job: PartitionedNet, vector: Array, blocks: int) -> None:
-        self.job, self.vector = job, vector
+    def __init__(self, job: PartitionedNet, parameters: Kept, blocks: int) -> None:
+        self.job, self.parameters = job, parameters
         self.runs = _runs(job)
         self.buffers: list[dict[str, torch.Tensor]] = [{} for _ in self.runs]
         if batch_norms(job.drawn().whole):
@@ -49,7 +49,7 @@ class Segments:
         """All of it, in eval mode: for those who have the memory."""
         net = self.job.drawn()
         fill(net, range(len(net.layers)), self.job.seed, self.job.init)
-        put(net, self.job.keys.pieces, self.vector)
+        put(net, self.job.keys.pieces, self.parameters)
         for run, buffers in zip(self.runs, self.buffers, strict=True):
             _write(torch.nn.ModuleList([net.layers[i] for i in run]), buffers)
         return net.whole.eval()
@@ -62,7 +62,7 @@ class Segments:
             xs = [inputs for inputs, _ in batches]
             sizes = [size_of(x) for x in xs]
             for s in range(len(self.runs)):
-                segment = self._filled(s).eval()
+                segment = self.filled(s).eval()
                 xs = [_through(segment, x) for x in xs]
             yield from zip(xs, (targets for _, targets in batches), sizes, strict=True)
 
@@ -73,15 +73,16 @@ class Segments:
         xs = [pair(read(source, samples_of(source, order, i)))[0] for i in range(blocks)]
         with torch.no_grad(), seeded(seed):
             for s in range(len(self.runs)):
-                segment = self._filled(s).train()
+                segment = self.filled(s).train()
                 with anew(batch_norms(segment)):
                     xs = [_through(segment, x) for x in xs]
                 self.buffers[s] = {name: b.clone() for name, b in segment.named_buffers()}
 
-    def _filled(self, s: int) -> torch.nn.ModuleList:
+    def filled(self, s: int) -> torch.nn.ModuleList:
+        """The layers of run s, with their parameters and statistics."""
         job, run, net = self.job, self.runs[s], self.job.drawn()
         fill(net, run, job.seed, job.init)
-        put(net, [piece for piece in job.keys.pieces if piece.layer in run], self.vector)
+        put(net, [piece for piece in job.keys.pieces if piece.layer in run], self.parameters)
         segment = torch.nn.ModuleList([net.layers[i] for i in run])
         _write(segment, self.buffers[s])
         return segment
@@ -101,15 +102,16 @@ class PartitionJudge:
         self.blocks = statistics_blocks
         self.began = time.monotonic()
 
-    def module_at(self, vector: Array | None) -> Segments:
+    def module_at(self, parameters: Kept | None) -> Segments:
         """The net at these parameters, its batch norms settled."""
-        return Segments(self.job, there(vector), self.blocks)
+        return Segments(self.job, there(parameters), self.blocks)
 
-    def row(self, epoch: int, version: int, vector: Array) -> Epoch:
+    def row(self, epoch: int, version: int, parameters: Kept) -> Epoch:
         """The parameters at the end of an epoch, evaluated."""
         values: dict[str, float] = {}
         if self.source is not None:
-            values = self.module_at(vector).evaluated(self.source, self.metrics)
+            with on_threads(self.job.threads):
+                values = self.module_at(parameters).evaluated(self.source, self.metrics)
         return Epoch(epoch, version, time.monotonic() - self.began, values)
 
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import torch
 
-from widemargin.files import written_whole
 from widemargin.nets.engines import Engine
 from widemargin.nets.evaluation import Metric, evaluated, metrics_of
 from widemargin.nets.fitting import Judge, facts_of, train
@@ -24,8 +23,10 @@ from widemargin.nets.partitions import Partitions, keep, kept, partitions_of, pl
 from widemargin.nets.placing import engine_of
 from widemargin.nets.progress import Progress, Tally
 from widemargin.nets.samples import Source, source_of
+from widemargin.nets.saving import load_into, save_cut, save_module
 from widemargin.nets.segments import PartitionJudge, Segments
 from widemargin.ps import messages as m
+from widemargin.ps.kept import apart, whole
 from widemargin.ps.local import Rounds
 from widemargin.run.cluster.engine import Cluster
 from widemargin.watching.beside import page_beside
@@ -45,7 +46,8 @@ class Trainer:
 
     `average` keeps θ̄ ← α θ̄ + (1 − α) θ, which then is what is evaluated and returned. A block of
     `batch_size` samples may be computed in runs of `microbatch`. `precision="bfloat16"` computes
-    matrix products so, parameters staying float32. `threads` is what torch uses in each worker.
+    matrix products so, parameters staying float32. `threads` is what torch uses in each worker, and
+    where epochs are evaluated meanwhile.
     `partitions` (a number, or `Partitions`) cuts the net among so many processes together.
     Batch norms are given statistics from `statistics_blocks` blocks before each evaluation.
     `local` is `LocalSGD` or `Downpour`: workers take steps of their own between pushes.
@@ -138,9 +140,10 @@ class Trainer:
         if self.rounds is not None:
             assert isinstance(job, NetJob)
             work, size = self.rounds.of(job), size * self.rounds.steps
-        history = History(self.checkpoint, facts_of(job, self.rounds))
+        keep = whole if isinstance(job, NetJob) else apart
+        history = History(self.checkpoint, facts_of(job, self.rounds), keep)
         self._module = None
-        vector = None
+        parameters = None
         if not history.stopped:
             engine = engine_of(self.cluster, self.checkpoint, self.device, resume)
             run = engine.start(work, epochs, self.seed)
@@ -150,10 +153,10 @@ class Trainer:
                 Progress(tally, epochs, self.progress) as progress,
                 page_beside(self.dashboard, facts) as tell,
             ):
-                vector = train(run, judge, history, [progress.on, tell, *callbacks], patience)
-        if patience is not None or vector is None:
-            vector = history.best_vector()
-        self._module = judge.module_at(vector)
+                parameters = train(run, judge, history, [progress.on, tell, *callbacks], patience)
+        if patience is not None or parameters is None:
+            parameters = history.best_parameters()
+        self._module = judge.module_at(parameters)
         return history.rows
 
     def model(self) -> torch.nn.Module:
@@ -178,32 +181,22 @@ class Trainer:
         return evaluated(self.model(), source, self.loss, metrics_of(metrics), self.precision)
 
     def save(self, path: PathLike) -> None:
-        """Write the model's state_dict as a safetensors file; of tied tensors the first."""
-        from safetensors.torch import save
+        """Write the model's state_dict as a safetensors file; of tied tensors the first.
 
-        state = self.model().state_dict()
-        kept = {n: t.detach().cpu().clone().contiguous() for n, t in state.items()}
-        for name in _tied(state):
-            del kept[name]
-        with written_whole(path) as stream:
-            stream.write(save(kept))
+        A net in partitions is written one partition at a time, never whole in memory. Where the
+        path does not end in .safetensors it becomes a folder, a file for each partition and an
+        index in the usual form.
+        """
+        if isinstance(self._module, Segments):
+            save_cut(self._module, path)
+        else:
+            save_module(self.model(), path)
 
     def load(self, path: PathLike) -> torch.nn.Module:
-        """The module of `build` with a saved state, which `model` and `evaluate` then use."""
-        from safetensors.torch import load_file
-
+        """The module of `build` with a saved state, a file or a folder, which `model` and
+        `evaluate` then use; all of it in memory."""
         module = self._new().to(self.device)
-        state = load_file(os.fspath(path))
-        here = module.state_dict()
-        lacks = sorted(here.keys() - state.keys() - set(_tied(here)))
-        extra = sorted(state.keys() - here.keys())
-        extra += [n for n in state.keys() & here.keys() if state[n].shape != here[n].shape]
-        if lacks or extra:
-            raise ValueError(
-                f"{path}: is of another module: it lacks {lacks} and has {extra}, unknown or of "
-                "another shape. Give the build it was trained with."
-            )
-        module.load_state_dict(state, strict=False)
+        load_into(module, path)
         self._module = module
         return self.model()
 
@@ -232,15 +225,3 @@ class Trainer:
         job = planned(kept(self.partitions, folder), *what, **options)
         keep(job, folder)
         return job
-
-
-def _tied(state: Mapping[str, torch.Tensor]) -> list[str]:
-    """The names of tensors that are others under a second name."""
-    seen: set[Any] = set()
-    tied = []
-    for name, tensor in state.items():
-        place = (tensor.data_ptr(), tensor.shape, tensor.dtype)
-        if tensor.numel() and place in seen:
-            tied.append(name)
-        seen.add(place)
-    return tied

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from widemargin.data.rows import Array
-from widemargin.nets.engines import parts_of, vector_of
+from widemargin.nets.engines import parts_of
 from widemargin.ps import messages as m
 from widemargin.ps.compression import Codec, codec_of
 from widemargin.ps.job import Job, Range, Task
+from widemargin.ps.kept import Kept, of_arrays
 from widemargin.ps.local import Rounds, cadence_of
 from widemargin.ps.parameters import Rule
 from widemargin.ps.policy import Policy, Sync
@@ -116,9 +116,9 @@ class VirtualRun:
                     simulation.gradients.pop(lease, None)
             yield event
 
-    def vector(self, key: str | None = None) -> Array:
+    def kept(self, key: str | None = None) -> Kept:
         parts = parts_of(self.simulation.storage, key or self.key, self.groups)
-        return vector_of(self.job.rule, parts)
+        return of_arrays(self.job.rule, parts)
 
     def stop(self) -> None:
         if self.task is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from widemargin.data.rows import Array
+from widemargin.ps.breath import PIECE, Breathe, copied, rest
 from widemargin.ps.optimizer_kernels import averaged, leaned
 from widemargin.solvers.steps import SMALLEST_SCALE
 
@@ -24,13 +25,15 @@ class DecayedAverage:
     After the averages of Xu, Towards optimal one pass large scale learning with ASGD, 2011.
     """
 
-    def __init__(self, alpha: float, free: int, u: Array, parts: Array) -> None:
-        self._alpha, self._free, self._u = alpha, free, u
+    def __init__(
+        self, alpha: float, free: int, u: Array, parts: Array, breathe: Breathe = rest
+    ) -> None:
+        self._alpha, self._free, self._u, self._breathe = alpha, free, u, breathe
         self._c, self._r, self._free_r = (float(x) for x in parts)
 
     def read(self, v: Array) -> Array:
         """A copy of θ̄."""
-        u = self._u.copy()
+        u = copied(self._u, self._breathe)
         if self._c != 1.0 or self._free_r:
             self._sum_into(u, v)
         return u
@@ -71,7 +74,10 @@ class DecayedAverage:
     def _each(self, u: Array, v: Array, keep: float, takes: list[tuple[float, float]]) -> None:
         """u ← keep u + rest (s v) for the keys that shrink and for the free ones."""
         number, free = v.dtype.type, self._free
-        for rows, (rest, s) in zip([slice(0, free), slice(free, None)], takes, strict=True):
-            averaged(
-                u[rows].reshape(-1), v[rows].reshape(-1), number(keep), number(rest), number(s)
-            )
+        size = max(PIECE // max(v.shape[1], 1), 1)
+        for (first, last), (share, s) in zip([(0, free), (free, len(v))], takes, strict=True):
+            numbers = number(keep), number(share), number(s)
+            for a in range(first, last, size):
+                rows = slice(a, min(a + size, last))
+                averaged(u[rows].reshape(-1), v[rows].reshape(-1), *numbers)
+                self._breathe()

@@ -8,6 +8,7 @@ Each worker's process opens it once and gets a `Task`, which reads blocks and co
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -51,6 +52,10 @@ class RoundTask(Task, Protocol):
 
     def round(self, ask: m.Compute) -> tuple[Update | None, ...]:
         """For each group the update; None: it has none in this round."""
+        ...
+
+    def advance(self, ask: m.Advance) -> None:
+        """Take the steps of a round before it is leased."""
         ...
 
 
@@ -150,6 +155,9 @@ def answered(
             return compute(message)
         case m.Prefetch(block):
             task.prefetch(block)
+        case m.Advance():
+            with suppress(Exception):  # the round itself will raise it again, for its block
+                cast(RoundTask, task).advance(message)
     return None
 
 

@@ -25,7 +25,7 @@ def grant(books: Books, now: float) -> list[m.Send]:
             continue
         books.number += 1
         hand.begins(now)
-        ahead = books.ledger.free_beside(books.ahead, name)
+        ahead = next_for(books, name)
         if ahead is not None:
             books.ahead[name] = ahead
         sends.append(m.Send(name, letter(books, lease, ahead)))
@@ -42,12 +42,29 @@ def gathered(books: Books, now: float) -> bool:
     return late or len(books.roster.hands) >= settings.workers
 
 
+def next_for(books: Books, name: str) -> m.Block | None:
+    """The block that a worker will probably lease next; with overlap also in the next epoch."""
+    ahead = books.ledger.free_beside(books.ahead, name)
+    if ahead is not None or not overlaps(books):
+        return ahead
+    return books.ledger.following(books.ahead, name)
+
+
+def overlaps(books: Books) -> bool:
+    """Do workers begin with a block before they lease it?"""
+    cadence = books.settings.cadence
+    return cadence is not None and cadence.mix is not None
+
+
 def take(books: Books, lease: m.LeaseId, name: str, now: float) -> bool:
     """A free block, first the one it has read ahead; or one that another is slow with."""
     ledger = books.ledger
     if ledger.done:
         return False
-    if ledger.take(lease, name, books.version, now, books.ahead.pop(name, None)) is not None:
+    wanted = books.ahead.pop(name, None)
+    if overlaps(books) and not ledger.has(wanted):
+        wanted = ledger.free_beside(books.ahead, name)  # others have begun with those they read
+    if ledger.take(lease, name, books.version, now, wanted) is not None:
         return True
     slowest, typical = ledger.slowest(name), books.roster.typical()
     if slowest is None or typical is None:

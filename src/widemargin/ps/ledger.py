@@ -56,7 +56,7 @@ class Ledger:
         """Lease the block `wanted` if it is free, else the next one."""
         if not self.free or self.done:
             return None
-        if wanted is not None and wanted.epoch == self.epoch and wanted.number in self.free:
+        if wanted is not None and self.has(wanted):
             self.free.remove(wanted.number)
             block = wanted
         else:
@@ -64,10 +64,23 @@ class Ledger:
         self.leases[lease] = Held(worker, block, version, now)
         return block
 
+    def has(self, block: Block | None) -> bool:
+        """Is the block free?"""
+        return block is not None and block.epoch == self.epoch and block.number in self.free
+
     def free_beside(self, wanted: Mapping[str, Block], name: str) -> Block | None:
         """The next free block that no other worker reads ahead already."""
         others = {block.number for worker, block in wanted.items() if worker != name}
         return next((Block(self.epoch, i) for i in self.free if i not in others), None)
+
+    def following(self, wanted: Mapping[str, Block], name: str) -> Block | None:
+        """The first block of the next epoch that no other worker reads ahead already."""
+        if self.epoch + 1 >= self.epochs:
+            return None
+        others = {block for worker, block in wanted.items() if worker != name}
+        order = block_order(self.n_blocks, self.epoch + 1, self.seed, self.shuffle)
+        blocks = (Block(self.epoch + 1, i) for i in order)
+        return next((block for block in blocks if block not in others), None)
 
     def take_again(self, lease: LeaseId, of: LeaseId, worker: str, version: int, now: float) -> Any:
         """Lease a block that another worker is slow with."""

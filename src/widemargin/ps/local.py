@@ -14,6 +14,17 @@ training of language models, 2023); of one fragment at a time, Streaming DiLoCo 
 Streaming DiLoCo with overlapping communication, 2025). Accrued gradients are Downpour SGD (Dean et
 al., Large scale distributed deep networks, 2012, appendix, algorithm 1.1).
 
+With overlap a round goes on from the worker's own θ, before the commit of its last is known, and
+merges what was pulled at its end. Of a group with base b, which is what its own steps began from,
+and u = b − θ, what they have done since its last push, and G pulled
+
+    b ← mix b + (1 − mix) G,     θ ← b − u,     Δ = u at its turn, then b ← θ
+
+so each step counts in one Δ, wholly, and θ keeps what G cannot contain yet. Streaming DiLoCo mixes
+G itself with θ, and drops (1 − mix) of u; mix = 0 and rounds for steps is the eager update of
+Kale, Douillard & Donchev (Eager updates for overlapped communication and computation in DiLoCo,
+2025) but for the outer rule, which here is the servers' alone.
+
 The state of the inner rule is the worker's own. It goes on from round to round, as far as they were
 committed (see `rounds.Recall`), and begins anew with θ where the worker does.
 """
@@ -89,7 +100,15 @@ class Inner(NamedTuple):
     """What a worker has after a round."""
 
     arrays: dict[str, Array]  # θ as its own steps left it, and the state of the inner rule
-    base: tuple[Array, ...]  # of each group what was pulled last
+    base: tuple[Array, ...]  # of each group what was pulled last; with overlap see above
+
+
+class Steps(NamedTuple):
+    """What came of the steps of a round."""
+
+    store: Parameters
+    total: Array  # of the gradients
+    n: float  # samples
 
 
 class LocalTask:
@@ -102,6 +121,7 @@ class LocalTask:
     def __init__(self, job: Rounds, task: Task) -> None:
         self.job, self.task = job, task
         self.past: dict[m.LeaseId, Inner] = {}
+        self.ahead: tuple[m.Advance, Steps] | None = None  # a round that may come to be leased
 
     def touch(self, block: m.Block) -> None:
         return None
@@ -109,7 +129,7 @@ class LocalTask:
     def compute(self, block: m.Block, parts: Sequence[Any], keys: Any) -> Update:
         """A round begun anew from version 0, all groups pushed."""
         store = self._store(None, parts, 0)
-        total, n = self._steps(store, block)
+        _, total, n = self._steps(store, block)
         theta = np.concatenate(parts)
         return Update(None, total if self.job.accrued else theta - store.read(), n)
 
@@ -119,17 +139,46 @@ class LocalTask:
         origin = ask.resume.origin
         start = None if origin is None else self.past[origin]
         self.past = {} if origin is None or start is None else {origin: start}
-        base = ask.values
+        if origin is not None and start is not None and self.job.cadence.mix is not None:
+            return self._late(ask, m.Advance(origin, ask.block, ask.version), start)
+        self.ahead, base = None, ask.values
         if start is not None:
             base = tuple(o if v is None else v for o, v in zip(start.base, base, strict=True))
-        store = self._store(start, ask.values, ask.version)
-        total, n = self._steps(store, ask.block)
-        self.past[ask.lease] = Inner(store.arrays(), base)
-        theta, updates = store.read(), []
+        steps = self._steps(self._store(start, ask.values, ask.version), ask.block)
+        return self._ended(ask, steps, steps.store.read(), base)
+
+    def advance(self, ask: m.Advance) -> None:
+        """The steps of a round that may come to be leased."""
+        self.ahead = None
+        self.ahead = ask, self._onward(ask, self.past[ask.origin])
+
+    def _late(self, ask: m.Compute, begun: m.Advance, start: Inner) -> tuple[Update | None, ...]:
+        """A round from the own parameters, to which what was pulled comes at its end."""
+        assert self.job.cadence.mix is not None
+        ahead, self.ahead = self.ahead, None
+        steps = ahead[1] if ahead and ahead[0] == begun else self._onward(begun, start)
+        theta, base = merged(steps.store.read(), start.base, ask.values, self.job.cadence.mix)
+        return self._ended(ask, steps, theta, base)
+
+    def _onward(self, ask: m.Advance, start: Inner) -> Steps:
+        nothing = (None,) * len(start.base)
+        return self._steps(self._store(start, nothing, ask.version), ask.block)
+
+    def _ended(
+        self, ask: m.Compute, steps: Steps, theta: Array, base: tuple[Array, ...]
+    ) -> tuple[Update | None, ...]:
+        """What is pushed after a round, and what is kept."""
+        cadence, kept, updates = self.job.cadence, list(base), []
         for g, (part, keys) in enumerate(zip(base, spans(base), strict=True)):
-            values = total[keys] if self.job.accrued else part - theta[keys]
-            turn = pushes(self.job.cadence, g, ask.version)
-            updates.append(Update(None, values, n) if turn else None)
+            values = steps.total[keys] if self.job.accrued else part - theta[keys]
+            turn = pushes(cadence, g, ask.version)
+            updates.append(Update(None, values, steps.n) if turn else None)
+            if turn and cadence.mix is not None:
+                kept[g] = theta[keys].copy()
+        arrays = steps.store.arrays()
+        if cadence.mix is not None:
+            arrays |= {"theta": theta, "scale": np.array(1.0)}
+        self.past[ask.lease] = Inner(arrays, tuple(kept))
         return tuple(updates)
 
     def prefetch(self, block: m.Block) -> None:
@@ -151,8 +200,8 @@ class LocalTask:
         own = {**start.arrays, "theta": theta, "scale": np.float64(1.0)}
         return Parameters.restore(rule, own, 0)
 
-    def _steps(self, store: Parameters, block: m.Block) -> tuple[Array, float]:
-        """The inner steps of a round; the sum of the gradients, and the samples."""
+    def _steps(self, store: Parameters, block: m.Block) -> Steps:
+        """The inner steps of a round, in a store that has its beginning."""
         batches, n = self.job.batches(block), 0.0
         total = np.zeros_like(store.read())
         for i, batch in enumerate(batches):
@@ -166,7 +215,20 @@ class LocalTask:
             n += update.n
             if self.job.accrued:
                 total += update.values
-        return total, n
+        return Steps(store, total, n)
+
+
+def merged(
+    theta: Array, base: Sequence[Array], values: Sequence[Any], mix: float
+) -> tuple[Array, tuple[Array, ...]]:
+    """θ and the bases once what was pulled has come; None: a group was not."""
+    bases = list(base)
+    for g, (part, new, keys) in enumerate(zip(base, values, spans(base), strict=True)):
+        if new is not None:
+            own = part - theta[keys]
+            bases[g] = mix * part + (1.0 - mix) * new
+            theta[keys] = bases[g] - own
+    return theta, tuple(bases)
 
 
 def spans(parts: Sequence[Array]) -> Iterator[slice]:

@@ -456,6 +456,15 @@ class Cancel(NamedTuple):
     lease: LeaseId
 
 
+class Advance(NamedTuple):
+    """A round of `block` at `version` is likely to come next: take its steps now, from what you had
+    after the round `origin`. A `Compute` that asks for the same needs them no more."""
+
+    origin: LeaseId
+    block: Block
+    version: int
+
+
 class Prefetch(NamedTuple):
     """`block` is likely to come next: read its samples ahead."""
 

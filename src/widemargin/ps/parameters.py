@@ -10,6 +10,7 @@ import numpy as np
 from widemargin.data.rows import Array
 from widemargin.errors import Diverged
 from widemargin.ps.average import DecayedAverage
+from widemargin.ps.breath import PIECE, Breathe, copied, rest
 from widemargin.ps.gradients import (
     Gradient,
     Scratch,
@@ -35,7 +36,6 @@ from widemargin.solvers.steps import SMALLEST_SCALE
 
 __all__ = ["Parameters", "Rule", "Update"]
 TYPES = (np.dtype(np.float32), np.dtype(np.float64))
-PIECE = 1 << 16  # entries that are stepped at once: what is read of them several times stays near
 
 
 class Parameters:
@@ -69,7 +69,12 @@ class Parameters:
     """
 
     def __init__(
-        self, rule: Rule, start: int, arrays: Mapping[str, Array], empty: Callable[..., Array]
+        self,
+        rule: Rule,
+        start: int,
+        arrays: Mapping[str, Array],
+        empty: Callable[..., Array],
+        breathe: Breathe = rest,
     ) -> None:
         """Takes the arrays as its own; `create` and `restore` are the ways in."""
         refuse_rule(rule)
@@ -83,41 +88,30 @@ class Parameters:
         self._average = None
         if rule.decay is not None:
             u, parts = arrays["average"], arrays["average_parts"]
-            self._average = DecayedAverage(rule.decay, self._free, u, parts)
+            self._average = DecayedAverage(rule.decay, self._free, u, parts, breathe)
         self._room, self._piece_room = Scratch(self._v), Scratch(self._v[: self._rows])
-        self._empty = empty
+        self._empty, self._breathe = empty, breathe
 
     @classmethod
     def create(cls, rule: Rule, theta: Array, start: int) -> Self:
         """A shard before its first commit, at a copy of theta, (n, width); θ̄ begins there too."""
         refuse_rule(rule)
-        if not isinstance(theta, np.ndarray) or theta.ndim != 2 or theta.dtype not in TYPES:
-            raise ValueError(
-                "theta must be float32 or float64 of 2 axes, (keys, width), got "
-                f"{told(theta)}. Convert it."
-            )
-        if not np.isfinite(theta).all():
-            raise ValueError("theta must be finite, found NaN or infinity. Start elsewhere.")
+        refuse_theta(theta)
         if start < 0:
             raise ValueError(f"start must be at least 0, got {start}. Give the shard's first key.")
-        v = np.array(theta, order="C")
-        arrays: dict[str, Any] = {"theta": v, "scale": np.float64(1.0), "t": np.int64(0)}
-        for name, first in slots(rule.optimizer).items():
-            arrays[name] = np.full(v.shape, first, v.dtype) if first else np.zeros(v.shape, v.dtype)
-        if rule.decay is not None:
-            arrays |= {"average": v.copy(), "average_parts": np.array([1.0, 0.0, 0.0])}
-        return cls(rule, start, arrays, np.empty)
+        return cls(rule, start, beginning(rule, np.array(theta, order="C")), np.empty)
 
     def read(self, keys: Array | None = None) -> Array:
         """A copy of θ, (n, width), or of its rows at sorted, unique keys."""
         at = positions(keys, self._start, len(self._v))
         if at is None:
             theta, end = self._empty(self._v.shape, self._v.dtype), self._free
-            np.copyto(theta, self._v)
+            copied(self._v, self._breathe, theta)
         else:
             theta, end = self._v[at], int(np.searchsorted(at, self._free))
         if self._scale != 1.0:
-            theta[:end] *= self._v.dtype.type(self._scale)
+            for rows in self._pieces(0, end):
+                theta[rows] *= self._v.dtype.type(self._scale)
         return theta
 
     def read_average(self) -> Array:
@@ -161,8 +155,10 @@ class Parameters:
         return combined(pieces, at, False, self._piece_room, self._rule.adding).values
 
     def _pieces(self, first: int, last: int) -> Iterator[slice]:
+        """Rows that are done at once; between two the role may say that it lives."""
         for a in range(first, last, self._rows):
             yield slice(a, min(a + self._rows, last))
+            self._breathe()
 
     def _moved(self, of: Callable[[slice], Array], named: Gradient | None = None) -> int:
         """Steps 2 to 4 with the gradient `of` rows, or `named` keys; how many weights are not
@@ -205,7 +201,8 @@ class Parameters:
         if self._scale < SMALLEST_SCALE:
             if self._average is not None:
                 self._average.multiply_out(self._v)
-            self._v[: self._free] *= self._v.dtype.type(self._scale)
+            for rows in self._pieces(0, self._free):
+                self._v[rows] *= self._v.dtype.type(self._scale)
             self._scale = 1.0
 
     def arrays(self) -> dict[str, Array]:
@@ -218,7 +215,7 @@ class Parameters:
         }
         whole |= dict(zip(slots(self._rule.optimizer), self._state, strict=True))
         whole |= {} if self._average is None else self._average.arrays()
-        return {name: np.array(array) for name, array in whole.items()}
+        return {name: copied(array, self._breathe) for name, array in whole.items()}
 
     @classmethod
     def restore(
@@ -227,9 +224,11 @@ class Parameters:
         arrays: Mapping[str, Any],
         start: int,
         empty: Callable[..., Array] = np.empty,
+        breathe: Breathe = rest,
     ) -> Self:
         """The shard that `arrays` told, bit for bit: its future is the same. `empty(shape, type)`
-        gives the room for what `read` copies whole."""
+        gives the room for what `read` copies whole; `breathe` is called between the pieces of all
+        that takes long, a few hundred kB each."""
         refuse_rule(rule)
         expected = {"theta", "scale", "t", *slots(rule.optimizer)}
         expected |= set() if rule.decay is None else {"average", "average_parts"}
@@ -246,5 +245,33 @@ class Parameters:
                     f"{name} must be {theta.dtype} of shape {theta.shape}, as theta is, got "
                     f"{array.dtype} of shape {array.shape}. Restore what `arrays` gave."
                 )
-        copies = {name: np.array(array, order="C") for name, array in arrays.items()}
-        return cls(rule, start, copies, empty)
+        copies = {name: copied(array, breathe) for name, array in arrays.items()}
+        return cls(rule, start, copies, empty, breathe)
+
+
+def refuse_theta(theta: Any) -> None:
+    """ValueError where parameters cannot begin."""
+    if not isinstance(theta, np.ndarray) or theta.ndim != 2 or theta.dtype not in TYPES:
+        raise ValueError(
+            "theta must be float32 or float64 of 2 axes, (keys, width), got "
+            f"{told(theta)}. Convert it."
+        )
+    if not np.isfinite(theta).all():
+        raise ValueError("theta must be finite, found NaN or infinity. Start elsewhere.")
+
+
+def beginning(rule: Rule, theta: Array) -> dict[str, Any]:
+    """The arrays of a shard before its first commit, theta among them, not copied."""
+    arrays: dict[str, Any] = {"theta": theta, "scale": np.float64(1.0), "t": np.int64(0)}
+    for name, first in slots(rule.optimizer).items():
+        like = theta.shape, theta.dtype
+        arrays[name] = np.full(like[0], first, like[1]) if first else np.zeros(*like)
+    if rule.decay is not None:
+        arrays |= {"average": theta.copy(), "average_parts": np.array([1.0, 0.0, 0.0])}
+    return arrays
+
+
+def theta_of(rule: Rule, arrays: Mapping[str, Array], start: int) -> Array:
+    """θ̄ of these keys, θ where the rule keeps no average; no slots of the optimizer are needed."""
+    slotless = dict.fromkeys(slots(rule.optimizer), arrays["theta"])  # nothing is stepped
+    return Parameters(rule, start, {**slotless, **arrays}, np.empty).read_average()

@@ -4,6 +4,12 @@ A block of the ledger is then a round. Shards are divided into P fragments, grou
 g mod P. A round of version v pushes the fragment v mod P alone, so group g changes with the commits
 that make version c, c − 1 ≡ g (mod P), and a worker pulls the groups that have changed since its
 last round. Where it may go on without pulling at all, it pulls every `pull_every` rounds.
+
+With overlap a worker does not wait for a commit: while its round r is pushed and committed, and the
+new parameters are on their way to it, it takes the steps of the round that it will probably lease
+next, from its own state (`messages.Advance`). Until that lease comes nobody else knows of them, so
+they are no matter of the ledger. If r was committed, they are the round; what has been pulled is
+merged at its end, one round late (`local.merged`). If not, they are as if they had not been.
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ class Cadence(NamedTuple):
 
     fragments: int = 1
     pull_every: int = 1  # rounds
+    mix: float | None = None  # with overlap: what stays of the own parameters; None: no overlap
 
 
 class Past(NamedTuple):
@@ -86,10 +93,22 @@ class Recall:
         self.past[lease.lease] = Past(lease.version, oldest, rounds)
 
 
+def begun_ahead(cadence: Cadence | None, lease: m.Lease) -> list[m.Send]:
+    """The round of a lease is computed: with overlap its worker begins with what comes next."""
+    if cadence is None or cadence.mix is None or lease.ahead is None:
+        return []
+    return [m.Send(m.LOCAL, m.Advance(lease.lease, lease.ahead, lease.version + 1))]
+
+
 def refuse_cadence(cadence: Cadence | None, policy: Policy, groups: int) -> None:
     """ValueError where a policy, or the number of servers, does not go with the rounds."""
     if cadence is None:
         return
+    if cadence.mix is not None and not isinstance(policy, Sync):
+        raise ValueError(
+            f"overlap=True needs policy=Sync(...), got {policy!r}: only there is the version of "
+            "the next round known before its lease. Give Sync(), or overlap=False."
+        )
     if cadence.fragments > 1 and not isinstance(policy, Sync):
         raise ValueError(
             f"fragments={cadence.fragments} needs policy=Sync(...), got {policy!r}: which fragment "

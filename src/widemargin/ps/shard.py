@@ -211,8 +211,8 @@ class Shard:
             return []
         if loaded.value is None:  # outdated meanwhile: a newer term will say what to load
             return []
-        self.loading = None
-        self.store, self.whole = self.restore(loaded.value), None
+        store = self.restore(loaded.value)  # takes long: until it is there, nothing has changed
+        self.store, self.whole, self.loading = store, None, None
         self.stamp = self.base = install.stamp
         return self.advance()
 
@@ -230,12 +230,13 @@ class Shard:
         behind = self.store is None or self.version < state.stamp[1]
         if state.term < max(self.term, self.promised) or (state.term == self.term and not behind):
             return []
+        store = self.restore(state.arrays)  # takes long: until it is there, nothing has changed
         newer = {v: e for v, e in self.log.items() if e.term == state.term and v > state.stamp[1]}
         self.promised = self.term = state.term
         self.loading = self.saving = None
         self.pulls.clear()
         self.whole = None
-        self.store, self.stamp, self.base = self.restore(state.arrays), state.stamp, state.base
+        self.store, self.stamp, self.base = store, state.stamp, state.base
         self.log = {e.version: e for e in state.log} | newer
         for lease, (tag, update) in state.held.items():
             self.held.setdefault(lease, update)

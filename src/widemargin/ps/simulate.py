@@ -91,6 +91,7 @@ class Simulation:
         process = self.processes[name]
         process.life += 1
         process.alive, process.paused, process.slept, process.inbox = True, None, 0.0, []
+        process.ahead = None
         process.role = process.make(process.life)
         if role_of(name) == "worker":
             packer = packer_of(self.settings.compression, self.parts, self.settings.seed)
@@ -240,12 +241,15 @@ class Simulation:
                 self.at(0.0, partial(self.receive, name, life, stopped))
             return
         answer = process.carrier.on(message)
+        draw = partial(drawn, self.setup.pace, self.rng, self.setup.slower.get(name, 1.0))
+        if isinstance(message, m.Advance):
+            process.advances(message, self.now, draw())
         if answer is None:
             return
         if not isinstance(message, m.Compute):
             self.at(0.0, partial(self.receive, name, life, answer))
             return
-        takes = drawn(self.setup.pace, self.rng, self.setup.slower.get(name, 1.0))
+        takes = process.takes(message, self.now, draw)
         if isinstance(answer, m.Computed):
             self.keep(name, takes, message, answer)
         self.at(takes, partial(self.computed, name, life, answer, process.slept))

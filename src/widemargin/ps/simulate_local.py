@@ -40,6 +40,8 @@ def rounds(plan: Plan, rng: random.Random, problem: Problem, policy: Policy) -> 
     if isinstance(policy, Sync):
         divisors = [p for p in range(1, plan.servers + 1) if plan.servers % p == 0]
         cadence = Cadence(fragments=plan.fragments or rng.choice(divisors))
+        if plan.overlap:
+            cadence = cadence._replace(mix=rng.choice([0.0, 0.5, 0.9]))
     elif rng.random() < 0.5:
         far = isinstance(policy, RoundRobin) or policy.max_staleness is None
         cadence = Cadence(pull_every=rng.choice([1, 2, 3]) if far else 1)

@@ -39,6 +39,19 @@ class Process:
     paused: float | None = None  # since when
     slept: float = 0.0  # how long in all, in this life
     inbox: list[Any] = field(default_factory=list)
+    ahead: tuple[m.Advance, float] | None = None  # steps before their lease, and when they are done
+
+    def advances(self, ask: m.Advance, now: float, takes: float) -> None:
+        self.ahead = ask, now + takes - self.slept
+
+    def takes(self, ask: m.Compute, now: float, draw: Callable[[], float]) -> float:
+        """Seconds of a gradient, which begins after what was begun ahead, if that is not it."""
+        if self.ahead is None:
+            return draw()
+        (begun, until), self.ahead = self.ahead, None
+        left = max(0.0, until + self.slept - now)
+        this = None if ask.resume is None else (ask.resume.origin, ask.block, ask.version)
+        return left if begun == this else left + draw()
 
 
 def role_of(name: str) -> str:

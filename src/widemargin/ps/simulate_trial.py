@@ -49,13 +49,14 @@ class Plan(NamedTuple):
     partitions: int = 1  # processes of a worker
     local: int | None = None  # batches of a round; None: each is pushed by itself
     fragments: int | None = None  # with `local`
+    overlap: bool = False  # with `local`, under sync
 
     @property
     def drawn(self) -> str:
         """What schedules are drawn from, with the seed: they are the same with any compression, and
         with what is left at its default as if there were no such option."""
         told = {name: value for name, value in self._asdict().items() if name != "compression"}
-        usual = {"local": None, "fragments": None, "partitions": 1}
+        usual = {"local": None, "fragments": None, "overlap": False, "partitions": 1}
         told = {k: v for k, v in told.items() if k not in usual or v != usual[k]}
         return f"Plan({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 

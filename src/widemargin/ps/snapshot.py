@@ -15,10 +15,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from widemargin._version import __version__
 from widemargin.data.rows import Array
 from widemargin.errors import SnapshotError
 from widemargin.files import written_whole
+from widemargin.ps.tensor_file import TensorFile, kind_of, laid_out, put
 
 FORMAT, VERSION = "widemargin-snapshot", 1
 MANIFEST = "manifest.json"
@@ -46,36 +47,84 @@ def shard_name(group: int | str) -> str:
 
 def write_shard(path: PathLike, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
     """Write the arrays of a shard, and a JSON dict about them, into one file; makes the folder."""
-    from safetensors.numpy import save as to_bytes
-
-    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    tensors = {name: array.reshape(arrays[name].shape) for name, array in tensors.items()}
+    tensors = {name: np.asarray(array) for name, array in arrays.items()}
     text = json.dumps({"format": FORMAT, "version": VERSION, "meta": dict(meta)})
-    whole = to_bytes(tensors, {"widemargin": text, "digest": _digest(text, tensors)})
-    _write(Path(path), whole)
+    about = {"widemargin": text, "digest": _digest(text, tensors)}
+    layout = laid_out({name: kind_of(array) for name, array in tensors.items()}, about)
+    with _lasting(Path(path)) as stream:
+        stream.write(layout.head)
+        for name, place in layout.places.items():
+            put(stream, place, tensors[name])
 
 
 def read_shard(path: PathLike) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays and the dict that `write_shard` was given; SnapshotError for anything else."""
+    file, text = _opened(path)
+    try:
+        tensors = {name: file.rows(name) for name in file.places}
+    except (OSError, ValueError, MemoryError) as error:
+        raise _refused(file.name, f"nothing that can be read ({error})") from None
+    finally:
+        file.close()
+    meta = _parsed(file.name, text, "meta")
+    if file.metadata.get("digest") != _digest(text, tensors):
+        raise _refused(file.name, "contents that do not match their digest")
+    return tensors, meta
+
+
+def open_shard(path: PathLike) -> TensorFile:
+    """The file of a shard, its digest checked, to be read in rows; SnapshotError as `read_shard`.
+
+    Nothing is kept in memory.
+    """
+    file, text = _opened(path)
+    h = hashlib.sha256(text.encode())
+    for name, place in sorted(file.places.items()):
+        h.update(f"{name} {file.type_of(name).str} {place.shape}".encode())
+        for piece in file.bytes_of(name):
+            h.update(piece)
+    if file.metadata.get("digest") != f"sha256:{h.hexdigest()}":
+        file.close()
+        raise _refused(file.name, "contents that do not match their digest")
+    return file
+
+
+@contextmanager
+def opened(path: PathLike) -> Iterator[TensorFile]:
+    """The file of a shard whose digest was checked before, or by who reads all of it."""
+    file, _ = _opened(path)
+    with closing(file):
+        yield file
+
+
+def _opened(path: PathLike) -> tuple[TensorFile, str]:
+    """A file whose form is right, and the text about it."""
     from safetensors import SafetensorError, safe_open
 
     name = os.fspath(path)
     try:
-        with safe_open(name, framework="numpy") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            metadata = dict(file.metadata() or {})
+        stream = open(name, "rb", buffering=0)  # noqa: SIM115  closed by who reads it
     except FileNotFoundError:
         raise SnapshotError(f"{name}: found no such file. Check the path.") from None
+    except OSError as error:
+        raise _refused(name, f"nothing that can be read ({error})") from None
+    try:
+        with safe_open(name, framework="numpy"):  # refuses what is not whole
+            file = TensorFile(stream, name)
+        if "widemargin" not in file.metadata:
+            raise _refused(name, "a safetensors file of another program")
+        text = file.metadata["widemargin"]
+        _facts(name, text)
+        return file, text
+    except SnapshotError:
+        stream.close()
+        raise
     except SafetensorError as error:
+        stream.close()
         raise _refused(name, f"no whole safetensors file ({error})") from None
     except (OSError, ValueError, OverflowError, MemoryError, TypeError) as error:
+        stream.close()
         raise _refused(name, f"nothing that can be read ({error})") from None
-    if "widemargin" not in metadata:
-        raise _refused(name, "a safetensors file of another program")
-    meta = _parsed(name, metadata["widemargin"], "meta")
-    if metadata.get("digest") != _digest(metadata["widemargin"], tensors):
-        raise _refused(name, "contents that do not match their digest")
-    return tensors, meta
 
 
 def write_manifest(
@@ -94,7 +143,8 @@ def write_manifest(
     text = json.dumps(dict(manifest))
     whole = {"format": FORMAT, "version": VERSION, "shards": sizes, "manifest": text}
     whole["digest"] = _digest(text, {})
-    _write(Path(folder) / MANIFEST, json.dumps(whole).encode())
+    with _lasting(Path(folder) / MANIFEST) as stream:
+        stream.write(json.dumps(whole).encode())
 
 
 def read_manifest(folder: PathLike) -> dict[str, Any]:
@@ -174,11 +224,12 @@ def _removed(path: Path) -> bool:
     return not path.exists()
 
 
-def _write(path: Path, whole: bytes) -> None:
-    """Write a file that is on the disk, under its name, when this returns."""
+@contextmanager
+def _lasting(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that is on the disk, under its name, when the block has ended."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as stream:
-        stream.write(whole)
+        yield stream
         stream.flush()
         os.fsync(stream.fileno())
     folder = os.open(path.parent, os.O_RDONLY)

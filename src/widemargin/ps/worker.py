@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from widemargin.ps import messages as m
-from widemargin.ps.rounds import Recall
+from widemargin.ps.rounds import Recall, begun_ahead
 from widemargin.ps.settings import Settings
 
 IDLE, TOUCHING, PULLING, COMPUTING, PUSHING, STOPPED = (
@@ -26,8 +26,8 @@ IDLE, TOUCHING, PULLING, COMPUTING, PUSHING, STOPPED = (
 class Worker:
     """`on(message, now)` takes a message and returns what to send.
 
-    What goes to "local" is for the process that carries the worker: `Compute`, `Touch`, `Prefetch`
-    and `Cancel`; it answers with `Computed` or `Broken`, and `Touched`.
+    What goes to "local" is for the process that carries the worker: `Compute`, `Touch`, `Prefetch`,
+    `Advance` and `Cancel`; it answers with `Computed` or `Broken`, and `Touched`.
     """
 
     def __init__(self, settings: Settings, name: str, life: int) -> None:
@@ -137,7 +137,7 @@ class Worker:
         pushes = [
             self.push(g, member) for g, members in enumerate(self.lease.view) for member in members
         ]
-        return [*pushes, self.pushed()]
+        return [*pushes, self.pushed(), *begun_ahead(self.recall.cadence, self.lease)]
 
     def push(self, group: int, member: str) -> m.Send:
         lease = self.lease

@@ -18,7 +18,7 @@ import numpy as np
 
 from widemargin.data.blocks import Block, Blocks, through, visit
 from widemargin.data.rows import Array
-from widemargin.data.samples import n_columns, take_samples
+from widemargin.data.samples import n_columns, take_samples, without_rows
 from widemargin.objective import Objective
 from widemargin.run.blocked import rows_of
 from widemargin.scores import codes_of
@@ -208,7 +208,7 @@ class BlockedDual:
 
         def part(start: int, stop: int) -> Array:
             totals, some = np.zeros((state.b.size, 2, 2)), take_samples(block.samples, start, stop)
-            side_totals(self.objective, some, alpha[start:stop], totals)
+            side_totals(self.objective, without_rows(some), alpha[start:stop], totals)
             return totals
 
         return self.crew.added(len(alpha), part)

@@ -17,7 +17,7 @@ import numpy as np
 from widemargin._jit import lean_kernel
 from widemargin.data.columns import axpys, dots
 from widemargin.data.rows import Array, n_nonzeros, n_rows, row
-from widemargin.data.samples import Samples, share, sign, take_samples
+from widemargin.data.samples import Samples, share, sign, take_samples, without_rows
 from widemargin.duals import conjugate
 from widemargin.losses import slope, value
 from widemargin.objective import (
@@ -50,12 +50,14 @@ class Evaluation(NamedTuple):
 
 @lean_kernel
 def look_through(
-    objective: Any, samples: Any, W: Array, b: Array, p: Array, alpha: Array, room: Array, seen: Any
+    of: Any, samples: Any, W: Array, b: Array, p: Array, alpha: Array, room: Array, seen: Any
 ) -> None:
     """Scores p, and αᵢₖ = −cᵢₖ yᵢₖ ℓ′(pᵢₖ; yᵢₖ), in place; adds to what was `seen`.
 
+    `of` is the pair ℓ, C: the same code serves all penalties.
     room (2, K) is scratch: the moves of a row on the negative and on the positive side.
     """
+    loss, C = of
     for i in range(p.shape[0]):
         x, q = row(samples.rows, i), p[i]
         dots(x, W, q)
@@ -63,10 +65,10 @@ def look_through(
         for k in range(b.size):
             q[k] += b[k]
             y, s = sign(samples, i, k), share(samples, i, k)
-            a = -objective.C * s * y * slope(objective.loss, q[k], y)
+            a = -C * s * y * slope(loss, q[k], y)
             alpha[i, k] = a
             side = 1 if y > 0.0 else 0
-            seen.losses[k] += s * value(objective.loss, q[k], y)
+            seen.losses[k] += s * value(loss, q[k], y)
             seen.sides[side, k] += a
             room[side, k], room[1 - side, k] = a * y, 0.0
             below |= a != 0.0 and side == 0
@@ -140,10 +142,11 @@ def look(
     W, b = weights
     parts = ranges(len(p), len(sums))
     own = {start: seen for (start, _), seen in zip(parts, sums, strict=False)}
+    of = objective.loss, objective.C
 
     def part(start: int, stop: int) -> None:
         some, room = take_samples(samples, start, stop), np.empty((2, b.size))
-        look_through(objective, some, W, b, p[start:stop], alpha[start:stop], room, own[start])
+        look_through(of, some, W, b, p[start:stop], alpha[start:stop], room, own[start])
 
     each(part, parts, threads)
 
@@ -185,7 +188,7 @@ def conjugates_of(
     """Σᵢ cᵢₖ ℓ*(−tₖ scale[side, k] αᵢₖ / cᵢₖ) of each column, shape (K,)."""
 
     def part(start: int, stop: int) -> Array:
-        some = take_samples(samples, start, stop)
+        some = without_rows(take_samples(samples, start, stop))
         sums, u = np.zeros(t.size), alpha[start:stop]
         scaled_conjugates(objective.loss, objective.C, some, scale, u, t, sums)
         return sums

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from widemargin.data.lines import line_weights, width_of
 from widemargin.data.rows import Array, n_features, n_rows
-from widemargin.data.samples import Samples
+from widemargin.data.samples import Samples, without_rows
 from widemargin.objective import Objective
 from widemargin.solvers.crammer_singer_face import joint_climb
 from widemargin.solvers.crammer_singer_kernels import (
@@ -120,7 +120,9 @@ class CrammerSinger:
         if late and joint_climb(samples, state, visits, free_b):
             upper, lower = self._bounds(objective, samples, tol, state, scores)
         if state.live.any():
-            joint_reselect(objective.C, samples, scores, state, room(state.b.size).ids)
+            joint_reselect(
+                objective.C, without_rows(samples), scores, state, room(state.b.size).ids
+            )
         return state, np.array([upper]), np.array([lower])
 
     def _bounds(
@@ -134,7 +136,7 @@ class CrammerSinger:
             joint_weights(C, samples, state.masses, state.W)
         joint_scores(samples, state.W, scores)
         squares = 0.5 * float((state.W * state.W).sum())
-        upper = squares + C * joint_losses(samples, scores, state.b)
+        upper = squares + C * joint_losses(without_rows(samples), scores, state.b)
         total = C * shares(samples)
         used = total - state.masses[np.arange(len(total)), samples.codes]
         lower = float(used.sum()) - squares

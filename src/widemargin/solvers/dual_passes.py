@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from widemargin.data.rows import Array, n_nonzeros
-from widemargin.data.samples import Samples, take_samples
+from widemargin.data.samples import Samples, take_samples, without_rows
 from widemargin.losses import Loss
 from widemargin.objective import Objective
 from widemargin.objective import combine as combine_rows
@@ -38,7 +38,7 @@ def losses_at(crew: Crew, loss: Loss, samples: Samples, scores: Array, b: Array)
     """Σᵢ sᵢₖ ℓ(scoresᵢₖ + bₖ; yᵢₖ) of each column."""
 
     def part(start: int, stop: int) -> Array:
-        some = take_samples(samples, start, stop)
+        some = without_rows(take_samples(samples, start, stop))
         return kernels.losses_at(loss, some, scores[start:stop], b)
 
     return crew.added(len(scores), part)
@@ -49,7 +49,7 @@ def conjugate_sums(crew: Crew, loss: Loss, C: float, samples: Samples, alpha: Ar
     ones = np.ones(alpha.shape[1])
 
     def part(start: int, stop: int) -> Array:
-        some = take_samples(samples, start, stop)
+        some = without_rows(take_samples(samples, start, stop))
         return conjugate_sums_of(loss, C, some, alpha[start:stop], ones)
 
     return crew.added(len(alpha), part)
@@ -59,7 +59,9 @@ def total_shares(crew: Crew, samples: Samples, columns: int) -> Array:
     """Σᵢ sᵢₖ of each column."""
 
     def part(start: int, stop: int) -> Array:
-        sums: Array = kernels.total_shares(take_samples(samples, start, stop), columns)
+        sums: Array = kernels.total_shares(
+            without_rows(take_samples(samples, start, stop)), columns
+        )
         return sums
 
     return crew.added(len(samples.codes), part)
@@ -70,7 +72,7 @@ def rebalance(crew: Crew, objective: Objective, samples: Samples, state: Any) ->
 
     def part(start: int, stop: int) -> Array:
         totals = np.zeros((state.b.size, 2, 2))
-        some = take_samples(samples, start, stop)
+        some = without_rows(take_samples(samples, start, stop))
         kernels.side_totals(objective, some, state.alpha[start:stop], totals)
         return totals
 
@@ -81,7 +83,7 @@ def reselect(crew: Crew, objective: Objective, samples: Samples, scores: Array, 
     """keep[i]: some live column of row i is free, or at a bound by no more than `slack`."""
 
     def part(start: int, stop: int) -> None:
-        some = take_samples(samples, start, stop)
+        some = without_rows(take_samples(samples, start, stop))
         keep, alpha = state.keep[start:stop], state.alpha[start:stop]
         here = state._replace(keep=keep, alpha=alpha)
         kernels.reselect(objective, some, scores[start:stop], here)

@@ -20,7 +20,7 @@ import numpy as np
 from widemargin.data.folds import Folds
 from widemargin.data.lanes import WIDTH, lane_weights
 from widemargin.data.rows import Array, n_features, n_rows
-from widemargin.data.samples import Samples
+from widemargin.data.samples import Samples, without_rows
 from widemargin.objective import Objective, combine, conjugate_sums
 from widemargin.solvers.dual import (
     CLIMB_AFTER,
@@ -60,7 +60,7 @@ def first_state(objective: Objective, samples: Samples, folds: Folds, used: int)
         scale=1.0,
         slack=math.inf,
         gain=math.inf,
-        floor=NOTHING * objective.C * total_shares(folds, WIDTH),
+        floor=NOTHING * objective.C * total_shares(without_rows(folds), WIDTH),
         epochs=0,
         visited=0,
     )
@@ -76,7 +76,7 @@ def at_next_C(
     state.live[:] = np.arange(WIDTH) < used
     floor = state.floor * ratio
     state = state._replace(gain=1.0, scale=1.0, floor=floor, epochs=0, visited=0)
-    reselect(objective, folds, scores, state)
+    reselect(objective, without_rows(folds), scores, state)
     return state
 
 
@@ -90,7 +90,7 @@ def look(
     """
     if objective.fit_intercept:
         totals = np.zeros((WIDTH, 2, 2))
-        side_totals(objective, folds, state.alpha, totals)
+        side_totals(objective, without_rows(folds), state.alpha, totals)
         rebalance(objective, folds, state, totals)
     if tol < DRIFT_TOL:
         combine(folds, state.alpha, state.W)
@@ -100,7 +100,7 @@ def look(
             climb(objective, folds, state, k, state.visited // 2)  # type: ignore[arg-type]
         upper, lower = bounds(objective, folds, tol, state, scores)
     if state.live.any():
-        reselect(objective, folds, scores, state)
+        reselect(objective, without_rows(folds), scores, state)
     return upper, lower
 
 
@@ -112,9 +112,9 @@ def bounds(
     W = state.W[:, 0]
     norms = np.ones(len(W)) @ (W * W)
     upper = 0.5 * norms + C * scores_and_losses(loss, folds, state.W, state.b, scores)
-    lower = -0.5 * norms - conjugate_sums(loss, C, folds, state.alpha, np.ones(WIDTH))
+    lower = -0.5 * norms - conjugate_sums(loss, C, without_rows(folds), state.alpha, np.ones(WIDTH))
     if objective.fit_intercept and settle_b(objective, folds, scores, EXACT_B * tol * upper, state):
-        upper = 0.5 * norms + C * losses_at(loss, folds, scores, state.b)
+        upper = 0.5 * norms + C * losses_at(loss, without_rows(folds), scores, state.b)
     state.live[:] &= ~(upper - lower <= tol * upper + state.floor)
     return upper, lower
 
@@ -128,7 +128,7 @@ def settle_b(
     """
 
     def slopes(at: Array) -> Array:
-        sums: Array = slope_sums(objective.loss, objective.C, folds, scores, at)
+        sums: Array = slope_sums(objective.loss, objective.C, without_rows(folds), scores, at)
         return sums
 
     first = slopes(state.b)

@@ -21,7 +21,7 @@ import numpy as np
 
 from widemargin._jit import fast_kernel, lean_kernel
 from widemargin.data.rows import Array, axpy, dot, n_features, row
-from widemargin.data.samples import Samples, share, sign
+from widemargin.data.samples import Samples, share, sign, without_rows
 from widemargin.duals import dual_slope, largest
 from widemargin.losses import Hinge, SquaredHinge
 from widemargin.objective import Objective, column
@@ -70,7 +70,7 @@ def climb(objective: Objective, samples: Samples, state: Any, k: int, visits: in
 def free_face(objective: Objective, samples: Samples, alpha: Array, k: int) -> Face:
     n = len(samples.codes)
     y, top, curve = np.empty(n), np.empty(n), np.empty(n)
-    describe(objective, samples, k, y, top, curve)
+    describe(objective, without_rows(samples), k, y, top, curve)
     ids = np.flatnonzero((alpha[:, k] > 0.0) & (alpha[:, k] < top))
     tie = y[ids] if objective.fit_intercept else np.zeros(len(ids))
     return Face(ids, y[ids], alpha[ids, k], top[ids], curve[ids], tie)

@@ -14,7 +14,7 @@ import numpy as np
 
 from widemargin._jit import kernel
 from widemargin.data.rows import Array
-from widemargin.data.samples import Samples, share, sign, take_samples
+from widemargin.data.samples import Samples, share, sign, take_samples, without_rows
 from widemargin.losses import slope
 from widemargin.objective import Objective
 from widemargin.threads import ALONE, Crew
@@ -52,7 +52,7 @@ def all_slopes(
     """`slope_sums` on the threads of a crew."""
 
     def part(start: int, stop: int) -> Array:
-        some = take_samples(samples, start, stop)
+        some = without_rows(take_samples(samples, start, stop))
         sums: Array = slope_sums(objective.loss, objective.C, some, scores[start:stop], b)
         return sums
 

@@ -17,7 +17,7 @@ import numpy as np
 from widemargin._jit import lean_kernel
 from widemargin.data.prefetch import ask_for_row
 from widemargin.data.rows import Array, axpy, dot, order_type, row, squared_norm
-from widemargin.data.samples import Samples, share, sign
+from widemargin.data.samples import Samples, share, sign, without_rows
 from widemargin.duals import ascend, conjugate, dual_slope, largest
 from widemargin.losses import slope, value
 from widemargin.objective import Objective
@@ -124,7 +124,7 @@ def look(
     The intercept that is best for w lowers the primal value; the next walk goes on with the
     multiplier, to which the dual variables belong, and with the rows that matter there.
     """
-    losses, rise, conjugates = seen_at(objective, samples, scores, state)
+    losses, rise, conjugates = seen_at(objective, without_rows(samples), scores, state)
     squares, b = 0.5 * inner(state.W, state.W), float(state.b[0])
     upper, lower = squares + objective.C * losses, -squares - conjugates
     eps = CLOSE * (upper - lower)
@@ -140,10 +140,11 @@ def settled_b(
 ) -> tuple[float, float]:
     """(best b, Σ sᵢ ℓ there), from those rows alone that can come inside the margin."""
     near = np.flatnonzero(margins_of(samples, scores[:, 0], b) < 1.0 + MARGIN)
-    some = samples._replace(codes=samples.codes[near], weight=samples.weight[near])
+    labels = without_rows(samples)
+    some = labels._replace(codes=samples.codes[near], weight=samples.weight[near])
     best, losses = one_intercept(objective, some, scores[near, 0], b, eps)
     if abs(best - b) > MARGIN:
-        best, losses = one_intercept(objective, samples, scores[:, 0], b, eps)
+        best, losses = one_intercept(objective, labels, scores[:, 0], b, eps)
     return best, losses
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from widemargin._jit import kernel
 from widemargin.data.rows import Array, Rows, dot, n_rows, row
-from widemargin.data.samples import Samples, n_columns, share, sign
+from widemargin.data.samples import Samples, n_columns, share, sign, without_rows
 from widemargin.objective import Objective, column, zero_weights
 from widemargin.solvers.moments import moments
 
@@ -54,7 +54,7 @@ class FiniteNewton:
         W, b, live = state.W.copy(), state.b.copy(), state.live.copy()
         f = np.full(b.size, np.nan) if state.f is None else state.f.copy()
         for k in map(int, np.flatnonzero(live)):
-            side = Side(*column_side(objective.C, samples, k))
+            side = Side(*column_side(objective.C, without_rows(samples), k))
             v = np.append(column(W, k), b[k])
             v, live[k], f[k] = newton_step(samples.rows, side, v, objective.fit_intercept)
             column(W, k)[:], b[k] = v[:-1], v[-1]

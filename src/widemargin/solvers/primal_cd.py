@@ -26,7 +26,7 @@ import numpy as np
 
 from widemargin._jit import compiled_as, jitable, kernel
 from widemargin.data.rows import Array, Dense, Rows, Sparse, entry, n_entries, n_features, row
-from widemargin.data.samples import Samples, n_columns
+from widemargin.data.samples import Samples, n_columns, without_rows
 from widemargin.losses import Logistic, SquaredHinge, slope, value
 from widemargin.objective import Objective, column, zero_weights
 from widemargin.solvers.newton import column_side
@@ -96,7 +96,7 @@ class PrimalCoordinateDescent:
     ) -> CoordinateState:
         """One pass over the features in `order`, then the intercept; in place."""
         for k in map(int, np.flatnonzero(state.live)):
-            y, c = column_side(objective.C, samples, k)
+            y, c = column_side(objective.C, without_rows(samples), k)
             job = Job(objective.loss, y, c, STEEPEST[type(objective.loss)])  # type: ignore
             coordinate_epoch(job, self.columns, order, column(state.W, k), state.p[k])
             if objective.fit_intercept:

@@ -24,7 +24,7 @@ import numpy as np
 
 from widemargin._jit import kernel, lean_kernel
 from widemargin.data.rows import Array, Rows
-from widemargin.data.samples import Samples, n_columns
+from widemargin.data.samples import Samples, n_columns, without_rows
 from widemargin.losses import slope, value
 from widemargin.objective import Objective, column, zero_weights
 from widemargin.solvers.moments import moments
@@ -51,7 +51,7 @@ class ProximalNewton:
         """One step of every column that still moves."""
         W, b, live = state.W.copy(), state.b.copy(), state.live.copy()
         for k in map(int, np.flatnonzero(live)):
-            y, c = column_side(objective.C, samples, k)
+            y, c = column_side(objective.C, without_rows(samples), k)
             v = np.append(column(W, k), b[k])
             t = move(objective, samples.rows, y, c, v)
             column(W, k)[:], b[k], live[k] = v[:-1], v[-1], t > 0.0

@@ -37,6 +37,7 @@ class Computing:
         self.carrier: Carrier | None = None
         self.times: deque[tuple[float, float]] = deque(maxlen=TIMED)  # of gradients: begin, seconds
         self.bytes = 0  # of the last gradient
+        self.before = 0.0  # seconds of steps that were taken ahead of their lease
         self.errors: dict[m.Block, str] = {}  # of `touch`: told when the gradient is asked for
         threading.Thread(target=self.run, name="compute", daemon=True).start()
 
@@ -61,16 +62,20 @@ class Computing:
             if error is not None:
                 return m.Broken(message.lease, error)
         try:
-            return (
-                self.timed(message) if isinstance(message, m.Compute) else self.carry().on(message)
-            )
+            timed = isinstance(message, m.Compute | m.Advance)
+            return self.timed(message) if timed else self.carry().on(message)
         except Exception as error:
             return self.broken(message, f"{type(error).__name__}: {error}")
 
-    def timed(self, message: m.Compute) -> Any:
+    def timed(self, message: m.Compute | m.Advance) -> Any:
         begun, since = time.time(), time.perf_counter()
         answer = self.carry().on(message)
-        self.times.append((round(begun, 4), round(time.perf_counter() - since, 5)))
+        seconds = self.before + time.perf_counter() - since
+        if isinstance(message, m.Advance):
+            self.before = seconds
+            return answer
+        self.before = 0.0
+        self.times.append((round(begun, 4), round(seconds, 5)))
         if isinstance(answer, m.Computed):
             self.bytes = content(answer.updates)
         return answer

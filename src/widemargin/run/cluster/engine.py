@@ -225,9 +225,16 @@ def on_cluster(function: Any, *args: Any) -> Any:
     """Call it where the folder is: here, or through Ray's client on the head's side."""
     import ray
 
-    if ray.util.client.ray.is_connected():
+    if is_client():
         return ray.get(ray.remote(function).options(num_cpus=0).remote(*args))
     return function(*args)
+
+
+def is_client() -> bool:
+    """Is Ray reached through its client, so that the cluster's files are not ours?"""
+    import ray
+
+    return bool(ray.util.client.ray.is_connected())
 
 
 def refuse_below(name: str, value: Any, least: int) -> None:

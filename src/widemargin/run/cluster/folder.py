@@ -72,13 +72,17 @@ class Folder:
         term, version = stamp_of(key)
         return self.snapshots / snapshot.folder_name(version, term)
 
+    def file(self, key: str) -> Path:
+        """The file of a part of a snapshot."""
+        return self.place(key) / f"{key.split('/')[1]}.safetensors"
+
     def load(self, key: str) -> Any:
         if key == "latest":
             found = snapshot.latest(self.snapshots)
             return None if found is None else snapshot.read_manifest(found)
         if "/" not in key:
             return self.read(key)
-        return snapshot.read_shard(self.place(key) / f"{key.split('/')[1]}.safetensors")[0]
+        return snapshot.read_shard(self.file(key))[0]
 
     def save(self, key: str, value: Any) -> None:
         if "/" not in key:
@@ -86,16 +90,18 @@ class Folder:
         elif key.endswith("/manifest"):
             snapshot.write_manifest(self.place(key), value, range(self.groups))
         else:
-            name = f"{key.split('/')[1]}.safetensors"
-            snapshot.write_shard(self.place(key) / name, value, {"stamp": stamp_of(key)})
+            snapshot.write_shard(self.file(key), value, {"stamp": stamp_of(key)})
 
     # whole snapshots
 
     def begin(self, parts: Iterable[Mapping[str, Any]], ledger: dict[str, Any]) -> None:
         """The snapshot of version 0, from which a run begins."""
         key = snapshot_key((0, 0))
-        for g, arrays in enumerate(parts):
+        g = 0
+        for arrays in parts:
             self.save(part_key(key, g), arrays)
+            g += 1
+            del arrays  # before the next is made
         self.save(manifest_key(key), {"key": key, "stamp": [0, 0], "ledger": ledger})
 
     def newest(self) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:

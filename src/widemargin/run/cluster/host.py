@@ -1,7 +1,9 @@
 """The actor that carries a role of the parameter server: one thread runs it, Ray's thread delivers.
 
-Everything that takes long is elsewhere: gradients on the thread of `compute`, files on that of
-`Storing`. Their answers come into the same inbox as other actors' messages.
+What takes long is elsewhere: gradients on the thread of `compute`, files on that of `Storing`.
+Their answers come into the same inbox as other actors' messages. What a server does to its
+parameters is done here, in pieces, between which `breathe` says that it lives: who hangs does not
+come to it.
 """
 
 from __future__ import annotations
@@ -97,11 +99,11 @@ class Host:
         self.storing = Storing(Folder(plan.folder, len(plan.parts)), self.inbox.put)
         self.role, self.computing = self.make(plan)
         self.door = Door(self.name, self.role_name, self.life, self.inbox.put) if wanted() else None
-        clock, due, look, taken = Clock(2 * settings.tick_s), 0.0, 0.0, 0
+        self.clock, self.beat = Clock(2 * settings.tick_s), 0.0
+        due, look, taken = 0.0, 0.0, 0
         while True:
-            now = clock.read()
-            message = self.take(self.patience(due - now))
-            now = clock.read()
+            message = self.take(self.patience(due - self.clock.read()))
+            now = self.clock.read()
             if message is not None:
                 self.receive(message, now)
             if now >= due + (settings.tick_s if message is not None else 0.0):
@@ -116,6 +118,15 @@ class Host:
             if taken >= FLUSH_AFTER or self.inbox.empty():
                 taken = 0
                 self.post.flush()
+
+    def breathe(self) -> None:
+        """In the midst of long work: say that we live, when it is time, and hear nothing."""
+        now = self.clock.read()
+        if now >= self.beat:
+            self.beat = now + self.plan.settings.tick_s
+            to, alive = self.role.alive()
+            self.post.send(to, alive)
+            self.post.flush()
 
     def tell_times(self) -> None:
         """How long gradients took: `widemargin plan --from` reads it."""
@@ -145,7 +156,7 @@ class Host:
             start, room = plan.parts[group_of(settings, name)].start, Room()
 
             def restore(arrays: Any) -> Parameters:
-                return Parameters.restore(plan.rule, arrays, start, room.empty)
+                return Parameters.restore(plan.rule, arrays, start, room.empty, self.breathe)
 
             return Shard(settings, name, self.life, restore), None
         load = lambda: plans.get(self.name, "job")  # noqa: E731
@@ -265,11 +276,13 @@ class Storing:
 
     def run(self) -> None:
         while True:
-            message = self.queue.get()
-            try:
-                for answer in self.folder.on(message):
-                    self.tell(answer)
-                self.failing_since = None
-            except (OSError, ValueError) as error:  # ValueError: what is there is damaged
-                self.failing_since = self.failing_since or time.monotonic()
-                self.tell(Trouble(f"{type(error).__name__}: {error}"))
+            self.do(self.queue.get())  # whose arrays must not wait here for the next message
+
+    def do(self, message: Any) -> None:
+        try:
+            for answer in self.folder.on(message):
+                self.tell(answer)
+            self.failing_since = None
+        except (OSError, ValueError) as error:  # ValueError: what is there is damaged
+            self.failing_since = self.failing_since or time.monotonic()
+            self.tell(Trouble(f"{type(error).__name__}: {error}"))

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, cast
 
@@ -59,6 +60,7 @@ class PartitionComputing:
         self.load, self.plan, self.tell, self.flush = load, plan, tell, flush
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.carrier: PartitionCarrier | None = None
+        self.job: Job | None = None  # until it is opened
         threading.Thread(target=self.run, name="compute", daemon=True).start()
 
     def on(self, message: Any) -> None:
@@ -72,6 +74,8 @@ class PartitionComputing:
                 self.queue.put(message)
 
     def run(self) -> None:
+        with suppress(Exception):  # which is raised again, and told, where it is to be opened
+            self.job = self.load()  # takes seconds, in which partners find each other
         while True:
             message = self.queue.get()
             answer = self.open(message) if isinstance(message, m.Open) else self.answer(message)
@@ -82,7 +86,7 @@ class PartitionComputing:
     def open(self, ask: m.Open) -> Any:
         settings = self.plan.settings
         try:
-            job = partitioned(self.load())
+            job, self.job = partitioned(self.job or self.load()), None
             assert job is not None
             task = job.open_partition(ask.partition, ask.place, PATIENCE * settings.deadline_s)
         except LOST as error:

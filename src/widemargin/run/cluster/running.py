@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from widemargin.data.rows import Array
 from widemargin.errors import ClusterError, Diverged, SnapshotError
+from widemargin.ps.kept import Kept
 from widemargin.ps.messages import OBSERVER, Event
 from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster import private
@@ -117,7 +118,7 @@ class Run:
             raise (Diverged if event.what.get("diverged") else ClusterError)(reason)
 
     def result(self, timeout: float | None = None) -> Outcome:
-        """What the run made, once it has."""
+        """What the run made, once it has; all of it in this process (see `kept`)."""
         if not self.wait(timeout):
             version = self.status()["version"]
             raise ClusterError(
@@ -138,6 +139,13 @@ class Run:
         except SnapshotError:
             return None
         return Outcome(theta, average, version, self.known)
+
+    def kept(self, key: str | None = None) -> Kept:
+        """The parameters of a snapshot, None: the newest, read from its files where they are
+        wanted: `result` has them all at once. LookupError where it is not there any more."""
+        from widemargin.run.cluster import reading
+
+        return reading.kept(self.plan, key)
 
     def stop(self) -> None:
         """End the run. What was committed since the last snapshot is lost."""

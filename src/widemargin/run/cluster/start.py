@@ -9,7 +9,7 @@ from typing import Any
 from widemargin.errors import ClusterError
 from widemargin.ps.job import Job, Range
 from widemargin.ps.ledger import Ledger
-from widemargin.ps.parameters import Parameters
+from widemargin.ps.parameters import beginning, refuse_theta
 from widemargin.ps.settings import Settings
 from widemargin.run.cluster.folder import Folder
 
@@ -24,10 +24,17 @@ def prepare(folder: str, name: str, job: Job, settings: Settings, parts: tuple[R
         refuse_other_job(folder, before.pop("name", ""), before, told)
     else:
         ledger = Ledger(settings.n_blocks, settings.epochs, settings.seed, settings.shuffle)
-        first = (Parameters.create(job.rule, job.first(p), p.start).arrays() for p in parts)
-        store.begin(first, ledger.record())  # one range after the other: they may be large
+        first = (begun(job, part) for part in parts)  # one range after the other is in memory
+        store.begin(first, ledger.record())
     store.write("run.json", {"name": name, **told})
     return name
+
+
+def begun(job: Job, part: Range) -> dict[str, Any]:
+    """The arrays of a range before the first commit; ValueError for values that no server takes."""
+    theta = job.first(part)
+    refuse_theta(theta)
+    return beginning(job.rule, theta)
 
 
 def name_of(folder: str) -> str | None:
