@@ -155,3 +155,16 @@ def test_nothing_of_it_has_a_name():
     array = filled(room, 1.0)
     number = shared_arrays.WHERE.unpack(home(array).where)[1]
     assert os.readlink(f"/proc/self/fd/{number}").endswith("widemargin (deleted)")
+
+
+def test_a_number_that_is_now_of_something_else_is_not_reached():
+    token = bytes(shared_arrays.TOKEN)
+    ends = os.pipe()
+    try:
+        before = os.listdir("/proc/self/fd")
+        for number in ends:
+            assert shared_arrays.reach(shared_arrays.WHERE.pack(os.getpid(), number, token)) is None
+        assert os.listdir("/proc/self/fd") == before
+    finally:
+        for end in ends:
+            os.close(end)

@@ -130,10 +130,6 @@ class Loan(NamedTuple):
         if self.open():
             self.file.lost = True
 
-    def cancel(self) -> None:
-        """It was told to nobody."""
-        self.file.memory[self.terms.cell] = 0
-
 
 def home(array: Array) -> File | None:
     """The file that an array, or a contiguous part of one, lies in; None: its memory is private."""
@@ -196,7 +192,11 @@ def reach(where: bytes) -> int | None:
         fd = os.open(f"/proc/{process}/fd/{number}", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return None
-    if os.pread(fd, TOKEN, 0) == token:
+    try:
+        found = os.pread(fd, TOKEN, 0)
+    except OSError:  # the number is now that of a pipe, a terminal, a folder
+        found = b""
+    if found == token:
         return fd
     os.close(fd)
     return None

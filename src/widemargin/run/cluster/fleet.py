@@ -18,7 +18,6 @@ from widemargin.run.cluster import plan as plans
 from widemargin.run.cluster.plan import Plan, space
 
 CPU = 0.001  # what a bundle asks for: a placement group must ask for something
-PLACED_S = 20.0  # how long a placement group may take
 
 
 def nodes() -> list[str]:

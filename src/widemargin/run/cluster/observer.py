@@ -35,7 +35,7 @@ class Observer:
         plan: Plan = plans.get(name, "plan")
         self.plan = plan
         self.file = Path(plan.folder) / "events.jsonl"
-        self.lock = threading.Lock()
+        self.lock, self.unwritten = threading.Lock(), b""
         self.events: list[Event] = []
         self.known: dict[tuple[str, int], int] = {}  # of each life of a role, how many are known
         self.commits: set[Any] = set()  # their stamps
@@ -51,14 +51,14 @@ class Observer:
         threading.Thread(target=warden.keep, name="warden", daemon=True).start()
 
     def read(self) -> None:
-        try:
-            lines = self.file.read_bytes().splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
+        """What earlier lives kept. Nothing is cut off: others may be reading the file."""
+        data = self.file.read_bytes() if self.file.exists() else b""
+        if data and not data.endswith(b"\n"):
+            self.unwritten = b"\n"  # else the next line would be lost with the torn one
+        for line in data.splitlines():
             try:
                 role, life, number, kind, at, what = json.loads(line)
-            except ValueError:  # the last line of a process that died
+            except ValueError:  # torn: the last line of a process that died
                 continue
             self.take(role, life, number, Event(kind, at, frozen(what)))
 
@@ -76,11 +76,17 @@ class Observer:
         return True
 
     def record(self, role: str, life: int, first: int, events: list[Event]) -> None:
-        with self.lock, self.file.open("a") as stream:
+        """OSError while they cannot be written; they are once who told them tells them again."""
+        with self.lock:
             for number, event in enumerate(events, first):
                 if self.take(role, life, number, event):
                     line = [role, life, number, event.kind, event.time, event.what]
-                    stream.write(json.dumps(line, default=str) + "\n")
+                    self.unwritten += json.dumps(line, default=str).encode() + b"\n"
+            with self.file.open("ab", buffering=0) as stream:
+                written = stream.write(self.unwritten)
+            self.unwritten = self.unwritten[written:]
+            if self.unwritten:
+                raise OSError(f"{self.file}: the disk has no room for {len(self.unwritten)} bytes")
 
     def since(self, n: int) -> list[Event]:
         self.asked = time.monotonic()

@@ -88,7 +88,7 @@ def begin(actors: int, room: int) -> Connection:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [sys.executable, "-S", watchdog.__file__, str(os.getpid()), folder]
     keeper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-    connection = Connection(True, keeper, os.path.join(folder, "run"))
+    connection = Connection(True, keeper, os.path.join(folder, watchdog.RUN))
     os.environ.setdefault("RAY_enable_metrics_collection", "0")
     try:
         ray.init(

@@ -1,9 +1,11 @@
 """Ends a private Ray when its owner has died: `python -S watchdog.py OWNER FOLDER …`
 
 The owner starts it as a child and closes its standard input when all is to end; when it dies, the
-watchdog gets another parent. Then every process that has a file of the first folder open is killed
-(Ray's agents, actors and their log files; titles and parents of such processes change, open files
-do not), and the folders are removed. It prints nothing and imports little: it idles all the time.
+watchdog gets another parent. Then every process that has a file of Ray in the first folder open is
+killed (Ray's agents, actors and their log files; titles and parents of such processes change, open
+files do not), and the folders are removed. Who merely looks at the run, by a command that names its
+folder or a file of the run, is none of them. It prints nothing and imports little: it idles all the
+time.
 """
 
 import os
@@ -14,17 +16,20 @@ import sys
 import time
 
 LOOK_S = 0.25
+RUN = "run"  # in the folder: the run's own files, which anyone may read
+PROGRAM = b"/ray/"  # in the paths of Ray's programs
 
 
 def users(folder: str) -> list[int]:
-    """Processes that have something in the folder open, or are named for it."""
+    """Ray's processes: those that have its files in the folder open, or are called with it."""
     found = []
     for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
         if pid == os.getpid():
             continue
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as stream:
-                named = os.fsencode(folder) in stream.read()
+                command = stream.read()
+            named = os.fsencode(folder) in command and PROGRAM in command
             if named or any(opens(f"/proc/{pid}/fd/{fd}", folder) for fd in fds(pid)):
                 found.append(pid)
         except OSError:  # it has ended, or is another user's
@@ -38,9 +43,10 @@ def fds(pid: int) -> list[str]:
 
 def opens(link: str, folder: str) -> bool:
     try:
-        return os.readlink(link).startswith(folder + "/")
+        file = os.readlink(link)
     except OSError:
         return False
+    return file.startswith(folder + "/") and not file.startswith(f"{folder}/{RUN}/")
 
 
 def end(folder: str, owner: int) -> None:
