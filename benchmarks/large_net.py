@@ -96,8 +96,8 @@ def cut() -> None:
     def watch(event: Any) -> None:
         if event.kind == "commit":
             commits.append(event.time)
-        elif event.kind == "gone":
-            told(lost=event.what)
+        elif event.kind in ("gone", "lost", "term", "failed"):
+            told(**{event.kind: event.what}, data_bytes=dict(peak))
         look(peak)
 
     with tempfile.TemporaryDirectory() as folder:

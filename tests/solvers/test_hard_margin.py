@@ -39,10 +39,10 @@ def test_mushrooms_as_a_qp_solver_has_it(shared_data):
 def test_adult_is_refused_soon(shared_data):
     data = wm.open(shared_data("a9a/a9a"))
     X, y = data.X, np.asarray(data.y)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ValueError, match=r"samples 87 and 435 are equal.*Give a finite C"):
         SVC(C=np.inf, kernel="linear").fit(X, y)
-    assert time.perf_counter() - began < 10.0
+    assert time.process_time() - began < 10.0
     assert (X[87] != X[435]).nnz == 0 and y[87] != y[435]
 
 
@@ -73,10 +73,10 @@ def test_inseparable_data_are_refused(d, kernel):
     X = rng.normal(size=(60 * d, d))
     y = X[:, 0] + 2.0 * rng.normal(size=len(X)) > 0.0
     kernel = {"kernel": kernel, "degree": 1}
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ValueError, match=r"C=inf asks for.*none does by more than.*finite C"):
         SVC(C=np.inf, **kernel).fit(X, y)
-    assert time.perf_counter() - began < 10.0
+    assert time.process_time() - began < 10.0
 
 
 def test_equal_samples_are_named_whatever_the_kernel_and_however_they_are_held():

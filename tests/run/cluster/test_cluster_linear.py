@@ -38,7 +38,11 @@ def test_one_worker_that_compresses_has_the_bits_of_virtual_time(codec, tmp_path
     assert shared.parameters.tobytes() == virtual.parameters.tobytes()
 
 
-@pytest.mark.parametrize("policy", [Sync(), Async(), RoundRobin()], ids=repr)
+# Each policy is on Ray in test_cluster.py, and with these models in test_shared_linear.py.
+SLOW = [pytest.param(policy, marks=pytest.mark.slow) for policy in (Sync(), RoundRobin())]
+
+
+@pytest.mark.parametrize("policy", [Async(), *SLOW], ids=repr)
 def test_two_workers_reach_the_optimum(policy, tmp_path):
     dual, objective = optimum()
     engine = Cluster(address="auto", workers=2, policy=policy)

@@ -1,9 +1,8 @@
 """The actor that carries a role of the parameter server: one thread runs it, Ray's thread delivers.
 
 What takes long is elsewhere: gradients on the thread of `compute`, files on that of `Storing`.
-Their answers come into the same inbox as other actors' messages. What a server does to its
-parameters is done here, in pieces, between which `breathe` says that it lives: who hangs does not
-come to it.
+Their answers come into the same inbox as other actors' messages. What a server does to parameters
+is done here, in pieces, between which `breathe` says that it lives; who hangs does not come to it.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from widemargin.errors import Diverged
 from widemargin.ps import messages as m
 from widemargin.ps.coordinator import Coordinator
 from widemargin.ps.feedback import packer_of
+from widemargin.ps.keys import part_key
 from widemargin.ps.leader import Leader
 from widemargin.ps.parameters import Parameters
 from widemargin.ps.partition import Partition
@@ -96,6 +96,7 @@ class Host:
         settings = plan.settings
         self.plan, self.herald = plan, Herald(self.name, self.role_name, self.life)
         self.later: dict[str, tuple[int, m.Save]] = {}  # what waits for events to be told
+        self.under_way: set[tuple[str, Any]] = set()  # keys and terms: what storage is busy with
         self.storing = Storing(Folder(plan.folder, len(plan.parts)), self.inbox.put)
         self.role, self.computing = self.make(plan)
         self.door = Door(self.name, self.role_name, self.life, self.inbox.put) if wanted() else None
@@ -181,12 +182,18 @@ class Host:
                 self.route(message, now)
             case Trouble(error):
                 self.storage_failed(error)
+            case m.Snapshot(term, _, key) if (part_key(key, self.role.group), term) in (
+                self.under_way
+            ):
+                return  # asked for again while it is written: no second copy
             case _:
                 for send in self.role.on(message, now):
                     self.route(send, now)
 
     def route(self, send: m.Send, now: float) -> None:
         to, message = send
+        if isinstance(message, m.Loaded | m.Saved):
+            self.under_way.discard((message.key, getattr(message, "term", None)))
         if to == self.role_name:
             self.receive(message, now)
         elif to == m.OBSERVER:
@@ -205,7 +212,10 @@ class Host:
         if isinstance(message, m.Save) and message.key.endswith("/manifest"):
             self.later[message.key] = self.herald.count, message
             self.tell()
-        else:
+        elif isinstance(message, m.Outdate) or "/" not in message.key:
+            self.storing.put(message)
+        elif (task := (message.key, getattr(message, "term", None))) not in self.under_way:
+            self.under_way.add(task)  # who asks again while it is read gets no second copy
             self.storing.put(message)
 
     def tell(self) -> None:
@@ -229,6 +239,7 @@ class Host:
 
     def storage_failed(self, error: str) -> None:
         since = self.storing.failing_since
+        self.under_way.clear()  # what failed may be asked for again
         self.herald.add(m.Event("storage", time.time(), {"role": self.role_name, "error": error}))
         if since is not None and time.monotonic() - since > self.plan.settings.give_up_s:
             raise OSError(

@@ -39,6 +39,7 @@ def kept(plan: Plan, key: str | None) -> Kept:
     try:
         for path in paths:
             parts.append(There(path) if is_client() else open_shard(path))
+            parts[-1].rows("t")  # there, too, it is known now whether there is such a file
     except SnapshotError as error:
         raise LookupError(str(error)) from None
     return Kept(plan.rule, tuple(parts), tuple(plan.parts))
