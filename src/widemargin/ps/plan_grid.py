@@ -163,5 +163,5 @@ def sentence(best: Prediction, known: Sequence[Prediction], choices: Choices, wh
 
 
 def counted(case: Case) -> str:
-    servers = f"{case.servers} server{'s' * (case.servers != 1)}"
+    servers = f"{case.servers:,} server{'s' * (case.servers != 1)}"
     return servers if case.replicas == 1 else f"{servers} of {case.replicas} replicas"
