@@ -1,6 +1,7 @@
 """Trainer: judging, stopping, going on, saving; what is refused and how it is said."""
 
 import json
+import math
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -9,8 +10,10 @@ import pytest
 from small_nets import BATCH, N, Tied, classes, cross_entropy, flat, normed, perceptrons, torch
 
 from widemargin.errors import Diverged, TrainingError
-from widemargin.nets import Serial, Trainer, Virtual, optimizers
+from widemargin.nets import LocalSGD, Serial, Trainer, Virtual, optimizers
+from widemargin.nets.history import Epoch, History
 from widemargin.nets.optimizers import rule_of
+from widemargin.ps.kept import in_memory
 from widemargin.ps.optimizers import Momentum
 from widemargin.ps.parameters import Rule
 from widemargin.run.cluster.folder import Folder
@@ -169,9 +172,24 @@ def test_a_fit_that_was_stopped_early_stays_so(tmp_path):
     again = trainer(optimizer=optimizer, checkpoint=tmp_path)
     assert again.fit(*arguments, patience=2) == rows
     assert flat(again.model()).tobytes() == flat(first.model()).tobytes()
+    with pytest.raises(ValueError, match="holds a run, and resume='never'"):
+        again.fit(*arguments, patience=2, resume="never")
+    assert len(again.fit(*arguments[:1], len(rows) + 1, *arguments[2:])) == len(rows) + 1
+
+
+def test_a_loss_that_is_no_number_is_never_the_best(tmp_path):
+    history = History(None, {})
+    for epoch, loss in enumerate([math.nan, 0.5, math.nan, 0.1]):
+        history.add(Epoch(epoch, epoch, 0.0, {"loss": loss}), in_memory(np.array([float(epoch)])))
+    assert history.best().epoch == 3 and history.stale() == 0
+    assert history.best_parameters().vector().tolist() == [3.0]
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    local = tmp_path / "local"
+    trainer(checkpoint=local, local=LocalSGD(2)).fit(classes(), 1, BATCH)
+    with pytest.raises(ValueError, match="holds a run with local=.* this one has None"):
+        trainer(checkpoint=local).fit(classes(), 1, BATCH)
     trainer(checkpoint=tmp_path).fit(classes(), 1, BATCH)
     with pytest.raises(ValueError, match="holds a run with batch_size=16, this one has 8"):
         trainer(checkpoint=tmp_path).fit(classes(), 1, 8)

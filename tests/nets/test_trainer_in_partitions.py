@@ -12,7 +12,7 @@ from cut_nets import BATCH, MICRO, points
 from safetensors.torch import load_file
 from small_nets import cross_entropy, flat
 
-from widemargin.errors import InputError, TrainingError
+from widemargin.errors import ClusterError, InputError, TrainingError
 from widemargin.nets import Partitions, Trainer, gang, optimizers
 from widemargin.ps import kept
 
@@ -165,3 +165,10 @@ def test_no_more_than_a_layer_is_read_at_once(tmp_path, monkeypatch):
     assert len(read) > 20 and max(read) == 16 * 12, "the largest parameter"
     whole = trainer.model()
     assert sum(p.numel() for p in whole.parameters()) == 6 * 16 + 16 + 16 * 12 + 12 + 24 + 39
+
+
+def test_a_checkpoint_of_other_slices_is_refused(tmp_path):
+    sliced = Partitions(1, sliced={"1": "columns", "3": "rows"})
+    trainer_of(sliced, cut_nets.wide, tmp_path).fit(points(), 1, BATCH)
+    with pytest.raises(ClusterError, match="of another job: fingerprint was"):
+        trainer_of(Partitions(1), cut_nets.wide, tmp_path).fit(points(), 1, BATCH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -56,9 +57,10 @@ class History:
         self.write()
 
     def best(self) -> Epoch | None:
-        """The first row of the lowest loss."""
-        judged = [row for row in self.rows if row.values]
-        return min(judged, key=lambda row: row.values["loss"]) if judged else None
+        """The first row of the lowest loss; one that is no number is above all others."""
+        judged = [(row.values["loss"], row) for row in self.rows if row.values]
+        order = [(math.isnan(loss), loss, i) for i, (loss, _) in enumerate(judged)]
+        return judged[min(order)[2]][1] if judged else None
 
     def stale(self) -> int:
         """Epochs since the best one."""
@@ -83,12 +85,13 @@ class History:
 
     def _read(self, path: Path) -> None:
         whole = json.loads(path.read_text())
-        for name, value in self.facts.items():
-            if whole["facts"].get(name) != value:
+        before = whole["facts"]
+        for name in {**self.facts, **before}:
+            if before.get(name) != self.facts.get(name):
                 raise ValueError(
                     f"checkpoint={str(path.parent)!r} holds a run with {name}="
-                    f"{whole['facts'].get(name)!r}, this one has {value!r}. Give another folder, "
-                    "or the same command."
+                    f"{before.get(name)!r}, this one has {self.facts.get(name)!r}. Give another "
+                    "folder, or the same command."
                 )
         self.rows = [Epoch(**row) for row in whole["rows"]]
         self.stopped = whole["stopped"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,7 +80,8 @@ class PartitionedNet:
     def fingerprint(self) -> list[Any]:
         """What a run that goes on must have in common, beside the numbers that all jobs tell."""
         spans = [list(span) for span in self.keys.spans]
-        return [self.source.n, self.batch_size, self.microbatch, self.precision, spans]
+        order = sha256(repr(self.keys.pieces).encode()).hexdigest()[:16]
+        return [self.source.n, self.batch_size, self.microbatch, self.precision, spans, order]
 
     def ranges(self, groups: int) -> tuple[Range, ...]:
         return self.keys.ranges(groups)

@@ -20,7 +20,7 @@ from widemargin.ps.snapshot import latest
 from widemargin.run.cluster import running
 from widemargin.run.cluster.engine import Cluster
 from widemargin.run.cluster.folder import Folder
-from widemargin.run.cluster.start import fingerprint
+from widemargin.run.cluster.start import fingerprint, refuse_other_job
 
 Resume = Literal["auto", "must", "never"]
 PathLike = str | os.PathLike[str]
@@ -76,10 +76,13 @@ class InFolder:
         known = Folder(self.path, 0).read("run.json") or {"servers": 1}
         groups = int(known["servers"])
         folder = Folder(self.path, groups)
+        members = tuple((f"shard-{g}.0",) for g in range(groups))
+        settings = Settings(job.n_blocks, epochs, Sync(), members, seed, job.shuffle)
+        told = fingerprint(job, settings)
         if len(known) == 1:
-            members = (("shard-0.0",),)
-            settings = Settings(job.n_blocks, epochs, Sync(), members, seed, job.shuffle)
-            folder.write("run.json", {"name": "", **fingerprint(job, settings)})
+            folder.write("run.json", {"name": "", **told})
+        else:
+            refuse_other_job(str(self.path), str(known.pop("name", "")), known, told)
         engine = Serial(folder, self.snapshot_every, groups, self.compression)
         return engine.start(job, epochs, seed)
 

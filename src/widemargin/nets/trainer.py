@@ -20,7 +20,7 @@ from widemargin.nets.local import Downpour, LocalSGD, plan_of
 from widemargin.nets.optimizers import rule_of
 from widemargin.nets.partitioned import PartitionedNet
 from widemargin.nets.partitions import Partitions, keep, kept, partitions_of, planned
-from widemargin.nets.placing import engine_of
+from widemargin.nets.placing import engine_of, refuse_resume
 from widemargin.nets.progress import Progress, Tally
 from widemargin.nets.samples import Source, source_of
 from widemargin.nets.saving import load_into, save_cut, save_module
@@ -141,7 +141,9 @@ class Trainer:
             assert isinstance(job, NetJob)
             work, size = self.rounds.of(job), size * self.rounds.steps
         keep = whole if isinstance(job, NetJob) else apart
+        refuse_resume(self.checkpoint, resume)
         history = History(self.checkpoint, facts_of(job, self.rounds), keep)
+        history.stopped &= patience is not None and history.stale() >= patience
         self._module = None
         parameters = None
         if not history.stopped:

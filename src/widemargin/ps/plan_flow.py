@@ -16,7 +16,6 @@ Servers are alike and are served in the same order, so the last one's NIC stands
 
 from __future__ import annotations
 
-import bisect
 import heapq
 import itertools
 import random
@@ -36,6 +35,7 @@ from widemargin.ps.policy import (
     may_begin,
     needed,
     ready,
+    whose_turn,
 )
 from widemargin.ps.roster import Hand
 from widemargin.ps.settings import Settings
@@ -78,7 +78,7 @@ class Flow:
         self.workers = {
             f"worker-{i:05}": Hired(i, random.Random(f"{seed} {i}")) for i in range(case.workers)
         }
-        self.waiting = sorted(self.workers)
+        self.waiting = dict.fromkeys(self.workers)
         for name in self.workers:
             self.books.roster.hands[name] = Hand(0, 0.0, waiting=True)
 
@@ -122,8 +122,7 @@ class Flow:
     def next_commit(self) -> list[m.LeaseId]:
         books, policy = self.books, self.case.policy
         if isinstance(policy, RoundRobin):  # `ready`, for many workers
-            names, last = [held.worker for held in books.ledger.leases.values()], books.turn
-            turn = min((name for name in names if name > last), default=min(names, default=None))
+            turn = whose_turn((held.worker for held in books.ledger.leases.values()), books.turn)
             return [lease for lease, work in self.whole.items() if work.worker == turn][:1]
         n = self.n_needed()
         return ready(policy, self.whole, n, books.turn) if len(self.whole) >= n else []
@@ -161,8 +160,8 @@ class Flow:
         if not books.ledger.free and self.oldest() < SURE * self.typical():
             return  # no lease is so old that another worker tries its block too
         bounded = isinstance(policy, Async) and policy.max_staleness is not None
-        while self.waiting:
-            name, held = self.waiting[0], books.ledger.leases.values() if bounded else ()
+        for name in sorted(self.waiting):
+            held = books.ledger.leases.values() if bounded else ()
             if not may_begin(policy, books.version, [each.version for each in held]):
                 return
             lease = (1, books.number + 1)
@@ -170,7 +169,7 @@ class Flow:
                 return
             books.number += 1
             books.roster.hands[name].begins(self.now)
-            del self.waiting[0]
+            del self.waiting[name]
             self.workers[name].lease = lease
             self.workers[name].begins = self.workers[name].done = NEVER
             self.at(self.now + 2.0 * self.figures.latency, self.pull, (name, lease))
@@ -203,9 +202,7 @@ class Flow:
         hand = self.books.roster.hands.setdefault(name, Hand(0, self.now))
         hand.stops(self.now)
         hand.waiting = True
-        place = bisect.bisect_left(self.waiting, name)
-        if self.waiting[place : place + 1] != [name]:
-            self.waiting.insert(place, name)
+        self.waiting[name] = None
         self.move()
 
     # workers and the servers' NICs

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from jobs import Squares, blocks_of, path_of, replay, serial
 
 from widemargin.cluster import Async, Cluster, RoundRobin, Sync
 from widemargin.errors import ClusterError
+from widemargin.run.cluster import fleet, plan
 
 pytestmark = pytest.mark.timeout(170)
 EPOCHS, MORE = 40, 8  # commits between faults
@@ -60,6 +62,36 @@ def test_a_failing_gradient_ends_the_run_with_its_error(three_nodes):
     job = JOB._replace(fails=7)
     with pytest.raises(ClusterError, match=r"Block\(epoch=0, number=7\) failed 3 times.*cannot be"):
         Cluster(address="auto", workers=1).run(job, 1)
+
+
+class NoBeginning(Squares):
+    """A job whose parameters cannot be made."""
+
+    __slots__ = ()
+
+    def first(self, keys):
+        if keys.stop - keys.start > 1:
+            raise ValueError("no parameters")
+        return super().first(keys)
+
+
+def test_nothing_stays_of_a_run_that_could_not_begin(three_nodes, monkeypatch, tmp_path):
+    def no_room(plan, wanted):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cluster = Cluster(address="auto", replicas=2)
+    with pytest.raises(ValueError, match="no parameters"):
+        cluster.start(NoBeginning(), FEW, name="early")
+    monkeypatch.setattr(fleet, "man", no_room)
+    with pytest.raises(RuntimeError, match="no room"):
+        cluster.start(JOB, FEW, name="late")
+    assert list(tmp_path.iterdir()) == []
+    assert plan.get("late", "plan") is None and plan.get("late", "secret") is None
+    until = time.monotonic() + 10.0
+    while fleet.runs() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not {"early", "late"} & set(fleet.runs())
 
 
 def test_an_unknown_run_names_those_there_are(three_nodes):

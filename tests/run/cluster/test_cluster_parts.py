@@ -199,6 +199,20 @@ def test_a_door_does_not_open_without_the_secret(tables):
     assert heard == []
 
 
+def test_a_door_notices_that_a_silent_caller_has_vanished(tables):
+    heard, callers = [], []
+    door, address = opened_door(tables, heard)
+    trusts = door.trusts
+    door.trusts = lambda there, stream: callers.append(there) or trusts(there, stream)
+    link = wire.Link(address, tables["secret"])
+    link.send([m.Stop()])
+    await_length(heard, 1)
+    assert callers[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        assert callers[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 60
+    link.close()
+
+
 def test_a_life_is_newer_than_the_last_although_the_clock_is_behind(tables):
     tables["life/worker-0"] = future = time.time_ns() + 10**12
     assert plan.new_life("run", "worker-0") == future + 1

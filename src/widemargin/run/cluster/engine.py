@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import secrets
+import shutil
 import tempfile
 from dataclasses import dataclass, field
 from typing import Any
@@ -162,6 +164,19 @@ class Cluster:
             if run.status()["phase"] != "ended":
                 return run
             fleet.dissolve(name)
+        try:
+            self.people(job, settings, name, folder, connection)
+        except BaseException:
+            self.clear(name, folder)
+            raise
+        return Run(name, connection)
+
+    def people(
+        self, job: Job, settings: Settings, name: str, folder: str, connection: private.Connection
+    ) -> None:
+        """Make the folder ready, tell what all actors know, begin them."""
+        from widemargin.run.cluster import fleet
+
         parts = parts_of(job, self.servers)
         on_cluster(prepare, folder, name, job, settings, parts)
         plan = Plan(
@@ -180,7 +195,15 @@ class Cluster:
         plans.put(name, "secret", secrets.token_bytes(32))
         plans.put(name, "wanted", self.workers)
         fleet.begin(plan)
-        return Run(name, connection)
+
+    def clear(self, name: str, folder: str) -> None:
+        """Leave nothing of a run that could not begin, but a given folder."""
+        from widemargin.run.cluster import fleet
+
+        if self.snapshot_to is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(Exception):  # why it could not begin is what counts
+            fleet.dissolve(name)
 
     def folder(self, connection: private.Connection) -> str:
         if self.snapshot_to is not None:

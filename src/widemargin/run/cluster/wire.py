@@ -33,6 +33,7 @@ from widemargin.run.cluster import plan as plans
 HEAD = struct.Struct("!Q")
 NONCE = 32
 SHAKE_S = 3.0  # for the connection and the proof
+IDLE_S, PROBE_S, PROBES = 30, 10, 3  # how a door finds that a silent caller's machine is gone
 DEAD_MS = 3000  # what was not taken by the other machine's kernel for so long ends a link
 BUFFER = 4 << 20
 NEAR, FAR = b"n", b"f"  # the door reaches the caller's memory, or not
@@ -68,6 +69,7 @@ class Door:
                 if not self.trusts(there, stream):
                     return
                 there.settimeout(None)
+                keep_alive(there)
                 borrowed = shared_arrays.Borrowed()
                 while head := stream.read(HEAD.size):
                     data = io.BytesIO(stream.read(HEAD.unpack(head)[0]))
@@ -92,6 +94,15 @@ class Door:
         if fd is not None:
             os.close(fd)
         return True
+
+
+def keep_alive(there: socket.socket) -> None:
+    """Who only listens learns by probes alone that the other machine has vanished."""
+    there.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in ("IDLE", IDLE_S), ("INTVL", PROBE_S), ("CNT", PROBES):
+        option = getattr(socket, f"TCP_KEEP{name}", None)
+        if option is not None:  # else the system's own, which takes hours
+            there.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def prove(secret: bytes, who: bytes, nonces: bytes) -> bytes:
