@@ -320,3 +320,17 @@ def test_nobody_begins_what_would_come_too_late(bound):
     scene = Scene(workers=3, policy=Async(bound))
     begun = of_kind(scene.sends, m.Lease)
     assert len(begun) == bound + 1
+
+
+def test_an_epoch_that_the_last_coordinator_ended_is_told_anew_and_kept():
+    scene = Scene(workers=0, n_blocks=1, epochs=2)
+    scene.tell(m.Loaded("term", 9))  # another coordinator was there: begin after it
+    scene.tell(m.Saved("term", 10), m.Loaded("latest", scene.books.latest))
+    entry = m.Entry(1, 9, (((9, 1), m.Block(0, 0)),))
+    stamp = (9, 1)
+    scene.tell(m.Report("shard-0.0", 1, 10, True, stamp, (0, 0), (entry,), frozenset()))
+    assert [event.what for event in scene.events("epoch")] == [
+        {"term": 10, "epoch": 0, "version": 1}
+    ]
+    sends = scene.alive(stamp)
+    assert of_kind(sends, m.Snapshot)[0].version == 1

@@ -187,7 +187,11 @@ def test_a_gradient_is_cut_into_the_groups_of_its_partition():
     one, two = own_updates(Update(keys, values[:3], 3.0), parts[1:])
     assert one.keys.tolist() == [3] and two.values.ravel().tolist() == [1, 2]
     ask = m.Compute((1, 1), BLOCK, 0, ("θ1", "θ2"), (None, None))
-    for error, kind in ((ConnectionError("gone"), m.Severed), (KeyError("no"), m.Broken)):
+    for error, kind in (
+        (ConnectionError("gone"), m.Severed),
+        (KeyError("no"), m.Broken),
+        ("a result of a wrong form", m.Broken),
+    ):
         assert isinstance(PartitionCarrier(Task(error), parts, (1, 2)).on(ask), kind)
 
 

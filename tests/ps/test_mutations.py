@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from widemargin.ps import archive, commits, hands, leases, members, policy
+from widemargin.ps import archive, commits, hands, leases, members, policy, terms
 from widemargin.ps import messages as m
 from widemargin.ps.feedback import Packer
 from widemargin.ps.keys import manifest_key
@@ -297,7 +297,14 @@ COMPRESSED = (
     fate_of_the_newest_commit_of_anyone,
     encoded_again_on_its_way,
 )
+
+
+def ends_taken_over_are_not_told(patch):
+    swap(patch, terms, "ends_taken_over", lambda books, now: [])
+
+
 MUTATIONS = {
+    ends_taken_over_are_not_told: "sync",
     push_applied_twice: "all",
     ledger_stays_when_shards_go_back: "all",
     stale_gradient_accepted: "sync",

@@ -271,3 +271,9 @@ def test_a_store_is_fitted_block_by_block(loss, tmp_path):
     assert (model.solver, model.training["block_size"]) == ("dual", 750)
     assert model.training["commits"] == 4 * model.training["epochs"]
     assert 0.0 < model.training["train_error"] < 0.4
+
+
+@pytest.mark.parametrize("compression", ["bf16", "int8", "topk"])
+def test_compression_is_refused_as_it_would_part_w_from_its_sum(tmp_path, compression):
+    with pytest.raises(ValueError, match=f"compression='{compression}' .* Leave compression out"):
+        job(tmp_path, samples(), Objective(Hinge(), 1.0), Virtual(2, compression=compression))

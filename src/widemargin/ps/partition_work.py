@@ -35,11 +35,11 @@ class PartitionCarrier:
         keys = np.concatenate(named) if named else None
         try:
             update = self.task.compute(ask.block, ask.values, keys)
+            return m.Computed(ask.lease, own_updates(update, self.own))
         except LOST as error:
             return m.Severed(f"{type(error).__name__}: {error}")
         except Exception as error:
             return m.Broken(ask.lease, f"{type(error).__name__}: {error}")
-        return m.Computed(ask.lease, own_updates(update, self.own))
 
 
 def own_updates(update: Update, own: Sequence[Range]) -> tuple[Update, ...]:

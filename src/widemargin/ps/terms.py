@@ -13,6 +13,7 @@ from typing import Any
 from widemargin.ps import archive, commits
 from widemargin.ps import messages as m
 from widemargin.ps.books import GATHERING, INSTALLING, OPENING, RUNNING, Books
+from widemargin.ps.ledger import Ledger
 from widemargin.ps.reign import Target, newest_known, target
 
 
@@ -141,8 +142,29 @@ def choose(books: Books, goal: Target, now: float) -> list[m.Send]:
     blocks = [[block for _, block in entry.parts] for entry in goal.entries or ()]
     books.ledger.restore(books.latest["ledger"], blocks)
     known, back = newest_known(books.reports), goal.entries is None
-    event = books.event("reign", now, stamp=books.stamp, known=known, rollback=back)
-    return event + install(books, now)
+    what = {"stamp": books.stamp, "base": books.base, "known": known, "rollback": back}
+    return books.event("reign", now, **what) + ends_taken_over(books, now) + install(books, now)
+
+
+def ends_taken_over(books: Books, now: float) -> list[m.Send]:
+    """Tell the epochs that ended since the last snapshot: the coordinator who committed their last
+    block may have died before the observer heard of it. Who has heard hears it twice."""
+    until = books.settings.n_blocks
+    record = Ledger(until, books.settings.epochs, books.settings.seed, books.settings.shuffle)
+    record.restore(books.latest["ledger"])
+    epoch, left, sends = record.epoch, record.left, list[m.Send]()
+    for version in sorted(books.log):
+        left -= len(books.log[version].parts)
+        if left == 0:
+            sends += books.event("epoch", now, epoch=epoch, version=version)
+            epoch, left = epoch + 1, until
+    return sends
+
+
+def snapshot_is_due(books: Books) -> bool:
+    """Of the state that the term begins from: the end of an epoch, which nobody may have kept."""
+    at_an_end = books.stamp != books.base and not books.ledger.committed.any()
+    return books.ledger.done or at_an_end
 
 
 def install(books: Books, now: float) -> list[m.Send]:
@@ -164,7 +186,7 @@ def installed(books: Books, group: int, now: float) -> list[m.Send]:
         return []
     books.phase, books.since = RUNNING, now
     sends = books.event("running", now, version=books.version)
-    if books.ledger.done:
+    if snapshot_is_due(books):
         sends += archive.begin(books, now)
     return sends + commits.move(books, now)
 

@@ -21,10 +21,14 @@ class Ahead(Generic[K, T]):
 
     def get(self, key: K) -> T:
         future = self.held.get(key)
-        if future is None:
-            future = Future()
-            future.set_result(self.read(key))
-            self.keep(key, future)
+        if future is not None:
+            try:
+                return future.result()
+            except Exception:  # it is read again: the error may have passed, or is raised below
+                self.held.pop(key, None)
+        future = Future()
+        future.set_result(self.read(key))
+        self.keep(key, future)
         return future.result()
 
     def want(self, key: K) -> None:

@@ -19,6 +19,7 @@ from widemargin.data.rows import Array
 from widemargin.data.samples import Samples, take_samples
 from widemargin.data.store import open_store
 from widemargin.objective import Certificate, Objective, certificate_of
+from widemargin.ps.compression import codec_of
 from widemargin.ps.policy import Async, RoundRobin, Sync
 from widemargin.run.blocked_dual import BlockedDual
 from widemargin.run.fit import Fitted, Progress, Row, history_row
@@ -62,6 +63,7 @@ def dual_job(
     seed: int = 0,
 ) -> DualJob:
     """The job of a store; `block_size` rows a block, None: ROUNDS blocks for each worker."""
+    refuse_compression(engine)
     store = open_store(folder)
     n, workers = len(store.codes), int(getattr(engine, "workers", 1))
     rounds = max(ROUNDS, -(-len(store.rows.values) // (LARGEST * workers)))
@@ -85,6 +87,17 @@ def dual_job(
     )
     few = take_samples(stored(job), 0, min(n, FIRST_ROWS))
     return job._replace(rho=RHO * mean_squared_norm(few) if objective.fit_intercept else 0.0)
+
+
+def refuse_compression(engine: Any) -> None:
+    """w and α are changed by one step: rounded apart, w is no longer the sum of its α."""
+    compression = getattr(engine, "compression", None)
+    if codec_of(compression) is not None:
+        raise ValueError(
+            f"compression={compression!r} does not go with the dual solver, which must keep "
+            "w = Σ αᵢyᵢxᵢ: rounded apart, the two no longer agree and the fit does not converge. "
+            "Leave compression out, or take a primal solver."
+        )
 
 
 def added_by(engine: Any) -> float:

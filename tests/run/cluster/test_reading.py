@@ -9,6 +9,7 @@ from widemargin.errors import SnapshotError
 from widemargin.ps.job import ranges
 from widemargin.ps.kept import SMALL, apart, in_memory, of_arrays, read_from, whole
 from widemargin.ps.parameters import Parameters, Update
+from widemargin.run.ahead import Ahead
 from widemargin.run.cluster import engine, reading
 from widemargin.run.cluster.folder import Folder
 from widemargin.run.cluster.plan import Needs, Plan
@@ -79,3 +80,16 @@ def test_a_file_of_something_else_is_told(tmp_path):
         path.write_bytes(content)
         with pytest.raises(SnapshotError, match="found no parameters that widemargin wrote"):
             read_from(path.open("rb"), "best")
+
+
+def test_what_could_not_be_read_ahead_is_read_again():
+    def read(key):
+        reads.append(key)
+        if len(reads) == 1:
+            raise OSError("once")
+        return "rows"
+
+    reads, ahead = [], Ahead(read)
+    ahead.want(7)
+    assert [ahead.get(7), ahead.get(7)] == ["rows", "rows"] and reads == [7, 7]
+    ahead.close()

@@ -61,6 +61,7 @@ class PartitionComputing:
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.carrier: PartitionCarrier | None = None
         self.job: Job | None = None  # until it is opened
+        self.errors: dict[m.Block, str] = {}  # of `touch`: told when the gradient is asked for
         threading.Thread(target=self.run, name="compute", daemon=True).start()
 
     def on(self, message: Any) -> None:
@@ -97,7 +98,28 @@ class PartitionComputing:
         return m.Opened("")
 
     def answer(self, message: Any) -> Any:
-        return None if self.carrier is None else self.carrier.on(message)
+        """What the role awaits, also where the user's code raises: this thread goes on."""
+        if self.carrier is None:
+            return None
+        if isinstance(message, m.Compute) and message.block in self.errors:
+            return m.Broken(message.lease, self.errors.pop(message.block))
+        try:
+            return self.carrier.on(message)
+        except Exception as error:
+            return self.broken(message, error)
+
+    def broken(self, message: Any, error: Exception) -> Any:
+        """A block that cannot be touched breaks when its gradient is asked for."""
+        told = f"{type(error).__name__}: {error}"
+        if isinstance(error, LOST):
+            return m.Severed(told)
+        match message:
+            case m.Compute(lease):
+                return m.Broken(lease, told)
+            case m.Touch(block):
+                self.errors[block] = told
+                return m.Touched(block, (None,) * len(self.plan.parts))
+        return None
 
 
 def free_place() -> str:
