@@ -13,8 +13,10 @@ WidemarginError
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from numbers import Integral, Real
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -56,6 +58,30 @@ def choose(name: str, value: str, table: Mapping[str, T]) -> T:
     if isinstance(value, str) and value in table:
         return table[value]
     raise ValueError(f"{name}={value!r} is unknown. Choose from: {listing(table)}.")
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """The value as an int, or a ValueError where it is none, or below `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+    return int(value)
+
+
+def seconds(name: str, value: Any, least: float = 0.0, why: str = "") -> float:
+    """The value as a float; ValueError where it is not finite, above 0 and at least `least`."""
+    found = float_of(value)
+    if not 0.0 < found < math.inf or found < least:
+        told = f"at least {least}" if least else "above 0"
+        raise ValueError(
+            f"{name} must be finite and {told}, got {value!r}{why and ': ' + why}. Give seconds."
+        )
+    return found
+
+
+def float_of(value: Any) -> float:
+    """The number as a float, NaN for what is none."""
+    held = isinstance(value, Real) and not isinstance(value, bool)
+    return float(value) if held else math.nan
 
 
 def listing(names: Iterable[object]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from small_nets import BATCH, N, Tied, classes, cross_entropy, flat, normed, perceptrons, torch
 
+from widemargin.cluster import Cluster
 from widemargin.errors import Diverged, TrainingError
 from widemargin.nets import LocalSGD, Serial, Trainer, Virtual, optimizers
 from widemargin.nets.history import Epoch, History
@@ -291,7 +292,11 @@ def test_a_loss_must_be_one_number():
         ({"build": lambda: torch.nn.Linear(6, 3).double()}, "'weight' is float64; the servers"),
         ({"precision": "float16"}, "precision='float16' is unknown"),
         ({"device": "cuda"}, "torch sees no CUDA device here"),
-        ({"microbatch": 0}, "microbatch must be None or at least 1, got 0"),
+        ({"microbatch": 0}, "microbatch must be a whole number of at least 1, got 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
+        ({"statistics_blocks": 0}, "statistics_blocks must be a whole number of at least 1, got 0"),
+        ({"precision": "half", "cluster": Cluster()}, "precision='half' is unknown"),
         ({"average": 1.0}, "decay must be None or at least 0 and below 1, got 1.0"),
     ],
 )
@@ -301,6 +306,28 @@ def test_what_a_trainer_refuses(change, words):
         words = "sees no"
     with pytest.raises((TypeError, ValueError), match=words):
         trainer(**change).fit(classes(), 1, BATCH)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"epochs": 1.5}, r"epochs must be a whole number of at least 1, got 1\.5"),
+        ({"batch_size": 1.5}, r"batch_size must be a whole number of at least 1, got 1\.5"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"patience": -1}, "patience must be a whole number of at least 1, got -1"),
+        ({"metrics": "accuracy"}, r"metrics='accuracy' must be a list .* Give \['accuracy'\]"),
+        ({"metrics": ["recall"]}, "metrics='recall' is unknown"),
+    ],
+)
+def test_what_a_fit_refuses(change, words):
+    arguments = {"epochs": 1, "batch_size": BATCH, "eval_dataset": classes(20), **change}
+    with pytest.raises((TypeError, ValueError), match=words):
+        trainer().fit(classes(), **arguments)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert len(trainer(seed=np.int64(3)).fit(classes(), np.int32(2), np.int64(BATCH))) == 2
 
 
 def test_patience_needs_data_of_evaluation():

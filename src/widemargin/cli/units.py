@@ -9,6 +9,7 @@ NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
 THOUSANDS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 SPANS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 MANY = 1 << 20  # of a range
+MOST = 1e18  # before the unit
 
 
 def amount(name: str, text: str) -> float:
@@ -18,7 +19,7 @@ def amount(name: str, text: str) -> float:
     1500000000.0
     """
     found = re.fullmatch(rf"{NUMBER}([kMGT]?)B?", text.strip())
-    if found is None or not float(found[1]):
+    if found is None or not positive(found[1]):
         raise ValueError(
             f"{name} must be bytes above 0, as in 400M or 1.5G (k, M, G, T: thousands), got "
             f"{text!r}."
@@ -35,7 +36,7 @@ def bandwidth(name: str, text: str) -> float:
     if text == "inf":
         return math.inf
     found = re.fullmatch(rf"{NUMBER}([kMGT]?)(B|b|bit)?(/s)?", text.strip())
-    if found is None or not float(found[1]):
+    if found is None or not positive(found[1]):
         raise ValueError(
             f"{name} must be above 0, in bits a second as in 10G or 400M, in bytes as in 1.2GB, or "
             f"inf, got {text!r}."
@@ -50,11 +51,16 @@ def span(name: str, text: str) -> float:
     (21600.0, 2.5)
     """
     found = re.fullmatch(rf"{NUMBER}\s*({'|'.join(SPANS)})?", text.strip())
-    if found is None or not float(found[1]):
+    if found is None or not positive(found[1]):
         raise ValueError(
             f"{name} must be a time above 0, as in 0.3, 90s, 15m, 6h or 2d, got {text!r}."
         )
     return float(found[1]) * SPANS[found[2] or "s"]
+
+
+def positive(digits: str) -> bool:
+    """Above 0, and far from overflow."""
+    return 0.0 < float(digits) < MOST
 
 
 def counts(name: str, text: str, least: int = 1) -> tuple[int, ...]:

@@ -33,6 +33,9 @@ def metrics_of(metrics: Mapping[str, Metric] | Iterable[str]) -> dict[str, Metri
     """Functions (outputs, targets) → mean over the samples, by name."""
     if isinstance(metrics, Mapping):
         return dict(metrics)
+    if isinstance(metrics, str):
+        told = f"metrics={metrics!r} must be a list of names, or functions by name."
+        raise TypeError(f"{told} Give [{metrics!r}].")
     return {name: choose("metrics", name, METRICS) for name in metrics}
 
 

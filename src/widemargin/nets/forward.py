@@ -8,15 +8,18 @@ from typing import Any
 
 import torch
 
-PRECISIONS = ("float32", "bfloat16")
+from widemargin.errors import choose
+
+PRECISIONS = {name: name for name in ("float32", "bfloat16")}
+
+
+def chosen(precision: str) -> str:
+    """One of `PRECISIONS`, or a ValueError."""
+    return choose("precision", precision, PRECISIONS)
 
 
 def refuse_device(device: str, precision: str) -> None:
     """ValueError for a device that is not there, or one without the precision."""
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"precision={precision!r} is unknown. Choose from: {', '.join(map(repr, PRECISIONS))}."
-        )
     kind = torch.device(device).type
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={device!r}: torch sees no CUDA device here. Give device='cpu'.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from widemargin.errors import whole_number
 from widemargin.nets.job import NetJob
 from widemargin.nets.optimizers import SGD, rule_of
 from widemargin.ps.local import Rounds
@@ -84,8 +85,8 @@ def plan_of(local: Any, optimizer: Any, average: float | None) -> RoundsPlan:
     """The rounds of a trainer; ValueError for numbers that do not go together."""
     match local:
         case LocalSGD(sync_every, outer, fragments, overlap, mix):
-            refuse_count("sync_every", sync_every)
-            refuse_count("fragments", fragments)
+            whole_number("sync_every", sync_every, 1)
+            whole_number("fragments", fragments, 1)
             refuse_mix(mix)
             if sync_every % fragments:
                 raise ValueError(
@@ -97,8 +98,8 @@ def plan_of(local: Any, optimizer: Any, average: float | None) -> RoundsPlan:
                 cadence = cadence._replace(mix=float(mix))
             return RoundsPlan(rule_of(optimizer), rule_of(outer, average), steps, cadence, False)
         case Downpour(push_every, pull_every, lr):
-            refuse_count("push_every", push_every)
-            refuse_count("pull_every", pull_every)
+            whole_number("push_every", push_every, 1)
+            whole_number("pull_every", pull_every, 1)
             if pull_every % push_every:
                 raise ValueError(
                     f"pull_every must be a multiple of push_every={push_every}, got {pull_every}: "
@@ -131,8 +132,3 @@ def refuse_mix(mix: Any) -> None:
             f"mix must be at least 0 and below 1, got {mix!r}: it is what stays of a worker's own "
             "parameters, and with 1 it would never take the servers'. Give 0.5."
         )
-
-
-def refuse_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")

@@ -20,6 +20,7 @@ from torch.utils.data import (
 )
 
 from widemargin.data.rows import Array
+from widemargin.errors import whole_number
 
 
 class Source(NamedTuple):
@@ -53,7 +54,7 @@ def source_of(dataset: Any, batch_size: int | None = None) -> Source:
                 f"a DataLoader with {type(loader.sampler).__name__} draws samples its own way; "
                 "here each sample comes once an epoch. Give the dataset without that sampler."
             )
-        batch_size = batch_size or loader.batch_size
+        batch_size = loader.batch_size if batch_size is None else batch_size
         dataset, collate = loader.dataset, loader.collate_fn
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
         raise TypeError(
@@ -61,11 +62,10 @@ def source_of(dataset: Any, batch_size: int | None = None) -> Source:
             f"{type(dataset).__name__}. Blocks of samples are leased by number: give a dataset "
             "that finds a sample by its index."
         )
-    if batch_size is None or batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size!r}. Give one.")
+    size = whole_number("batch_size", batch_size, 1)
     if len(dataset) == 0:
         raise ValueError("dataset must hold at least 1 sample, got 0. Look at where it is read.")
-    return Source(dataset, int(batch_size), collate)
+    return Source(dataset, size, collate)
 
 
 def order_of(source: Source, seed: int, epoch: int) -> Array:

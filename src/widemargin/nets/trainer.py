@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import torch
 
+from widemargin.errors import whole_number
 from widemargin.nets.engines import Engine
 from widemargin.nets.evaluation import Metric, evaluated, metrics_of
 from widemargin.nets.fitting import Judge, facts_of, train
-from widemargin.nets.forward import refuse_device
+from widemargin.nets.forward import chosen, refuse_device
 from widemargin.nets.history import Epoch, History
 from widemargin.nets.job import Build, Loss, NetJob, built
 from widemargin.nets.layers import drawn, fill
@@ -84,8 +85,8 @@ class Trainer:
         partitions: int | Literal["auto"] | Partitions | None = None,
         local: LocalSGD | Downpour | None = None,
     ) -> None:
-        if microbatch is not None and microbatch < 1:
-            raise ValueError(f"microbatch must be None or at least 1, got {microbatch!r}.")
+        if microbatch is not None:
+            microbatch = whole_number("microbatch", microbatch, 1)
         if local is not None and partitions is not None:
             raise ValueError(
                 f"local={local!r} does not go with partitions={partitions!r}: the state between "
@@ -95,9 +96,10 @@ class Trainer:
         self.rule = rule_of(optimizer, average if local is None else None)
         self.rounds = None if local is None else plan_of(local, optimizer, average)
         self.cluster, self.checkpoint = cluster, checkpoint
-        self.seed, self.device, self.precision = seed, device, precision
-        self.microbatch, self.threads = microbatch, threads
-        self.statistics_blocks = statistics_blocks
+        self.seed = whole_number("seed", seed, 0)
+        self.device, self.precision = device, chosen(precision)
+        self.microbatch, self.threads = microbatch, whole_number("threads", threads, 1)
+        self.statistics_blocks = whole_number("statistics_blocks", statistics_blocks, 1)
         self.progress, self.dashboard = progress, dashboard
         self.partitions = None if partitions is None else partitions_of(partitions)
         self._module: torch.nn.Module | Segments | None = None
@@ -125,6 +127,9 @@ class Trainer:
         checkpoint is gone on with: "never" refuses a folder that holds one, "must" one that holds
         none.
         """
+        epochs = whole_number("epochs", epochs, 1)
+        if patience is not None:
+            patience = whole_number("patience", patience, 1)
         job = self._job(source_of(dataset, batch_size))
         eval_source = None if eval_dataset is None else source_of(eval_dataset, job.batch_size)
         if patience is not None and eval_source is None:
@@ -177,7 +182,7 @@ class Trainer:
         batch_size: int | None = None,
     ) -> dict[str, float]:
         """Mean loss and metrics of the model over a dataset."""
-        source = source_of(dataset, batch_size or 256)
+        source = source_of(dataset, 256 if batch_size is None else batch_size)
         if isinstance(self._module, Segments):
             return self._module.evaluated(source, metrics_of(metrics))
         return evaluated(self.model(), source, self.loss, metrics_of(metrics), self.precision)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from widemargin.data.rows import Array
-from widemargin.errors import Diverged, choose
+from widemargin.errors import Diverged, choose, float_of, whole_number
 from widemargin.ps.compression_kernels import (
     BINS,
     INFINITE,
@@ -119,9 +119,9 @@ def codec_of(value: Any) -> Codec | None:
             f"compression={value!r} is none. Give None, 'bf16', 'int8', 'topk', or one of: "
             "BFloat16(stochastic), Int8(chunk), TopK(share)."
         )
-    if isinstance(codec, Int8) and not (isinstance(codec.chunk, int) and codec.chunk >= 1):
-        raise ValueError(f"chunk must be a whole number of at least 1, got {codec.chunk!r}.")
-    if isinstance(codec, TopK) and not 0.0 < codec.share <= 1.0:
+    if isinstance(codec, Int8):
+        whole_number("chunk", codec.chunk, 1)
+    if isinstance(codec, TopK) and not 0.0 < float_of(codec.share) <= 1.0:
         raise ValueError(
             f"share must be above 0 and at most 1, got {codec.share!r}. Give the part of the "
             "entries that is sent."

@@ -8,10 +8,11 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from widemargin.errors import ClusterError
+from widemargin.errors import ClusterError, float_of, seconds, whole_number
 from widemargin.ps.compression import Codec, codec_of
 from widemargin.ps.job import Job, Range
 from widemargin.ps.local import cadence_of
@@ -72,22 +73,21 @@ class Cluster:
 
     def __post_init__(self) -> None:
         for name in ("workers", "servers", "replicas", "min_workers", "attempts"):
-            refuse_below(name, getattr(self, name), 1)
-        refuse_below("snapshot_every", self.snapshot_every, 0)
-        for name in ("deadline_s", "give_up_s"):
-            refuse_seconds(name, getattr(self, name))
-        refuse_policy(self.policy)
+            whole_number(name, getattr(self, name), 1)
+        whole_number("snapshot_every", self.snapshot_every, 0)
+        for name in ("give_up_s", "linger_s"):
+            seconds(name, getattr(self, name))
+        seconds("deadline_s", self.deadline_s, 0.5, "who is merely slow would count as dead")
         codec_of(self.compression)
-        if self.deadline_s < 0.5:
-            raise ValueError(
-                f"deadline_s must be at least 0.5, got {self.deadline_s!r}: who is merely slow "
-                "would count as dead. Give seconds."
-            )
-        if self.max_workers is not None and self.max_workers < self.workers:
-            raise ValueError(
-                f"max_workers must be at least workers={self.workers}, got {self.max_workers}. "
-                "Raise it, or give None to add none."
-            )
+        if self.max_workers is not None:
+            whole_number("max_workers", self.max_workers, 1)
+            if self.max_workers < self.workers:
+                raise ValueError(
+                    f"max_workers must be at least workers={self.workers}, got {self.max_workers}. "
+                    "Raise it, or give None to add none."
+                )
+        refuse_policy(self.policy, self.max_workers or self.workers)
+        refuse_needs(self.cpus, self.resources)
         if self.min_workers > self.workers:
             raise ValueError(
                 f"min_workers must be at most workers={self.workers}, got {self.min_workers}."
@@ -107,7 +107,8 @@ class Cluster:
         self, job: Job, epochs: int, *, seed: int = 0, name: str | None = None, shuffle: bool = True
     ) -> Run:
         """Start a run, or go on with that of `snapshot_to`; returns at once."""
-        refuse_below("epochs", epochs, 1)
+        whole_number("epochs", epochs, 1)
+        whole_number("seed", seed, 0)
         settings = self.settings(job, epochs, seed, shuffle)
         refuse_rounds(settings)
         actors = self.workers * processes(job) + self.servers * self.replicas + 2
@@ -260,23 +261,35 @@ def is_client() -> bool:
     return bool(ray.util.client.ray.is_connected())
 
 
-def refuse_below(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+def refuse_needs(cpus: Any, resources: Any) -> None:
+    for name, value in {"cpus": cpus, **refuse_names(resources)}.items():
+        if not 0.0 <= float_of(value) < math.inf:
+            raise ValueError(
+                f"{name} must be finite and at least 0, got {value!r}: it is how much of it each "
+                "worker asks Ray for."
+            )
 
 
-def refuse_seconds(name: str, value: Any) -> None:
-    if not isinstance(value, int | float) or not 0.0 < value < math.inf:
-        raise ValueError(f"{name} must be finite and above 0, got {value!r}. Give seconds.")
+def refuse_names(resources: Any) -> Mapping[str, Any]:
+    if not isinstance(resources, Mapping) or not all(isinstance(name, str) for name in resources):
+        raise TypeError(
+            f"resources={resources!r} is no mapping from names of resources to amounts. Give one, "
+            "such as {'large': 1}, or leave it out."
+        )
+    return {f"resources[{name!r}]": value for name, value in resources.items()}
 
 
-def refuse_policy(policy: Any) -> None:
+def refuse_policy(policy: Any, workers: int) -> None:
     if not isinstance(policy, Sync | Async | RoundRobin):
         raise TypeError(
             f"policy={policy!r} is none. Give one of: Sync(backup), Async(max_staleness), "
             "RoundRobin()."
         )
     if isinstance(policy, Sync) and policy.backup != "auto":
-        refuse_below("backup", policy.backup, 0)
+        if whole_number("backup", policy.backup, 0) >= workers:
+            raise ValueError(
+                f"backup must be below the number of workers, {workers}, got {policy.backup}: "
+                "nobody would be left to wait for. Lower it, or give 'auto'."
+            )
     if isinstance(policy, Async) and policy.max_staleness is not None:
-        refuse_below("max_staleness", policy.max_staleness, 0)
+        whole_number("max_staleness", policy.max_staleness, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import secrets
 import shutil
@@ -32,17 +33,19 @@ END_S = 20.0
 class Connection(NamedTuple):
     """`keeper` is the process that ends the Ray of our own; None: the Ray is not ours.
 
-    `ours`: the connection is, and ends with the run.
+    `ours`: the connection is, and ends with the run, and with it the names in the environment that
+    were set for it.
     """
 
     ours: bool
     keeper: Any
     folder: str | None  # where a private run may keep its snapshots
+    environment: tuple[str, ...] = ()
 
 
 def connect(address: str | None, actors: int, room: int) -> Connection:
     """To `address`; None begins a Ray for so many actors on this machine."""
-    set_up_token(address)
+    environment = set_up_token(address)
     try:
         import ray
     except ImportError:
@@ -52,7 +55,7 @@ def connect(address: str | None, actors: int, room: int) -> Connection:
     if ray.is_initialized():
         return Connection(False, None, None)
     if address is None:
-        return begin(actors, room)
+        return begin(actors, room, environment)
     try:
         ray.init(address=address, **QUIET)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -60,18 +63,42 @@ def connect(address: str | None, actors: int, room: int) -> Connection:
             f"address={address!r} does not answer: {error}. Give the address that `ray start "
             "--head` printed, and its token in RAY_AUTH_TOKEN or ~/.ray/auth_token."
         ) from error
-    return Connection(True, None, None)
+    return Connection(True, None, None, environment)
 
 
-def set_up_token(address: str | None) -> None:
-    """Ray reads these when it is imported; a Ray of our own gets a token of its own."""
+def set_up_token(address: str | None) -> tuple[str, ...]:
+    """A Ray of our own gets a token of its own. Returns what was set in the environment for it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    wanted = {}
     if address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        wanted = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     elif has_token():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        wanted = {"RAY_AUTH_MODE": "token"}
+    new = tuple(name for name in wanted if name not in os.environ)
+    os.environ.update({name: wanted[name] for name in new})
+    read_token_again()
+    return new
+
+
+def forget_token(names: tuple[str, ...]) -> None:
+    """What was set for one Ray is nothing to the next."""
+    for name in names:
+        os.environ.pop(name, None)
+    read_token_again()
+
+
+def read_token_again() -> None:
+    """Ray reads mode and token when it is imported and first used, and keeps what it read."""
+    if "ray" not in sys.modules:
+        return
+    with contextlib.suppress(ImportError, AttributeError):  # other versions have them elsewhere
+        from ray import _raylet as raylet
+
+        loader, config = raylet.AuthenticationTokenLoader, raylet.Config  # type: ignore[attr-defined]
+        if not sys.modules["ray"].is_initialized():
+            config.initialize("")
+            loader.instance().reset_cache()
 
 
 def has_token() -> bool:
@@ -79,7 +106,7 @@ def has_token() -> bool:
     return named or (Path.home() / ".ray" / "auth_token").exists()
 
 
-def begin(actors: int, room: int) -> Connection:
+def begin(actors: int, room: int, environment: tuple[str, ...]) -> Connection:
     """A Ray on this machine, with a watchdog that ends it if we are killed."""
     import ray
 
@@ -88,7 +115,7 @@ def begin(actors: int, room: int) -> Connection:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [sys.executable, "-S", watchdog.__file__, str(os.getpid()), folder]
     keeper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-    connection = Connection(True, keeper, os.path.join(folder, watchdog.RUN))
+    connection = Connection(True, keeper, os.path.join(folder, watchdog.RUN), environment)
     os.environ.setdefault("RAY_enable_metrics_collection", "0")
     try:
         ray.init(
@@ -128,3 +155,4 @@ def end(connection: Connection) -> None:
             keeper.wait()
             if connection.folder is not None:
                 shutil.rmtree(os.path.dirname(connection.folder), ignore_errors=True)
+    forget_token(connection.environment)

@@ -7,7 +7,7 @@ import time
 from typing import Any, NamedTuple, Self
 
 from widemargin.data.rows import Array
-from widemargin.errors import ClusterError, Diverged, SnapshotError
+from widemargin.errors import ClusterError, Diverged, SnapshotError, whole_number
 from widemargin.ps.kept import Kept
 from widemargin.ps.messages import OBSERVER, Event
 from widemargin.run.cluster import plan as plans
@@ -82,9 +82,14 @@ class Run:
 
     def scale(self, workers: int) -> None:
         """Have so many workers from now on."""
-        if workers < self.plan.workers[1]:
+        workers = whole_number("workers", workers, 1)
+        _, least, most = self.plan.workers
+        if workers < least:
+            raise ValueError(f"workers must be at least min_workers={least}, got {workers}.")
+        if workers > most and self.plan.rule.adding is not None:
             raise ValueError(
-                f"workers must be at least min_workers={self.plan.workers[1]}, got {workers}."
+                f"workers must be at most {most}, got {workers}: the steps of this dual are "
+                "made for no more. Start the run with a larger max_workers."
             )
         self.ask("scale", workers)
 
