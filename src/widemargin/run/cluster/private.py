@@ -24,6 +24,7 @@ FAST = {  # deaths are noticed within a second: all processes are on this machin
     "timeout_ms_task_wait_for_death_info": 50,
     "core_worker_internal_heartbeat_ms": 100,
     "task_events_report_interval_ms": 0,
+    "worker_niceness": 0,  # at Ray's own 15 the roles starve, and are taken for dead, beside others
 }
 QUIET = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
 ROOM = 200 << 20  # bytes of the object store of a private Ray
