@@ -16,7 +16,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,13 +124,11 @@ class Havoc:
         self.place, self.driven, self.every, self.pause, self.rng = place, driven, every, pause, rng
         self.deeds: list[Fault] = []
         self.missed: list[str] = []
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.go, daemon=True)
-        self.thread.start()
 
-    def go(self) -> None:
-        due = time.monotonic() + self.every / 2
-        while not self.over.wait(max(0.0, due - time.monotonic())):
+    def go(self, until: float) -> None:
+        """In the main thread, where alone Ray begins a node, until then or the run's end."""
+        due = time.time() + self.every / 2
+        while not self.driven.run.wait(max(0.0, min(due, until) - time.time())) and due < until:
             due += self.every
             kind = self.rng.choice(list(TARGETS))
             role = self.rng.choice(TARGETS[kind])
@@ -164,16 +161,12 @@ class Havoc:
             os.kill(pid, signal.SIGKILL)
         elif kind == "stopped":
             os.kill(pid, signal.SIGSTOP)
-            self.over.wait(self.pause)
+            time.sleep(self.pause)
             wake(pid)
         else:
             ray.get(actor.cut.remote(frozenset({*ROLES, OBSERVER} - {role})), timeout=ANSWER_S)
-            self.over.wait(self.pause)
+            time.sleep(self.pause)
             ray.get(actor.cut.remote(frozenset()), timeout=ANSWER_S)
-
-    def end(self) -> None:
-        self.over.set()
-        self.thread.join()
 
 
 def wake(pid: int) -> None:
