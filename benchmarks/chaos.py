@@ -59,6 +59,7 @@ class Trial(NamedTuple):
     deeds: list[Fault]
     missed: list[str]
     rate: float
+    tenths: list[int]  # the rate in each tenth of the time
     epochs: int
     loss: float
 
@@ -89,8 +90,17 @@ def train(
     timely = [e for e in path if e.time <= until]
     samples = sum(len(e.what["parts"]) for e in timely) * what.size
     ended = until if path[-1].time > until else path[-1].time  # who is done first is no slower
-    rate, loss = samples / (ended - began), what.loss(theta)
-    return Trial(events, havoc.deeds, havoc.missed, rate, manifest["ledger"]["epoch"], loss)
+    rate, epochs = samples / (ended - began), manifest["ledger"]["epoch"]
+    tenths = rates(timely, began, ended, what.size)
+    return Trial(events, havoc.deeds, havoc.missed, rate, tenths, epochs, what.loss(theta))
+
+
+def rates(commits: list[Event], began: float, ended: float, size: int) -> list[int]:
+    """Samples a second in each tenth of the time."""
+    edges = np.linspace(began, ended, 11)
+    blocks = [len(e.what["parts"]) for e in commits]
+    counts, _ = np.histogram([e.time for e in commits], edges, weights=blocks)
+    return [round(count * size / (edges[1] - edges[0])) for count in counts]
 
 
 def first_commit(run: Any) -> float:
@@ -140,6 +150,7 @@ def report(name: str, trial: Trial, what: Trained, every: float | None) -> None:
         job=name,
         fault_every=every,
         samples_per_second=round(trial.rate),
+        in_each_tenth=trial.tenths,
         commits=kinds.count("commit"),
         lost_commits=kinds.count("commit") - len(surviving(trial.events)),
         terms=kinds.count("reign"),
