@@ -56,6 +56,7 @@ def test_one_worker_on_ray_is_the_serial_loop_and_goes_on_from_it(tmp_path):
     assert [row.version for row in again][:2] == [6, 12]
     known = {row.version: row.values for row in rows}
     assert all(row.values == known[row.version] for row in again)
+    assert [row.train_loss for row in again] == [row.train_loss for row in rows]
 
 
 def test_sync_on_ray_is_torch_on_the_mean_and_uses_every_sample_once():

@@ -83,7 +83,9 @@ def test_sources_that_cannot_be_leased_are_refused():
         source_of(torch.utils.data.DataLoader(Plain(), 10, sampler=weighted))
     with pytest.raises(TypeError, match="must be map-style, .* got generator"):
         source_of((i for i in range(3)), 4)
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got None"):
+    with pytest.raises(
+        ValueError, match="batch_size must be a whole number of at least 1, got None"
+    ):
         source_of(classes())
     with pytest.raises(ValueError, match="at least 1 sample, got 0"):
         source_of([], 4)
@@ -208,7 +210,7 @@ def test_mlflow_gets_metrics(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", fake)
     trainer = Trainer(perceptrons, cross_entropy, SGD)
     trainer.fit(classes(), 2, BATCH, classes(10, 1), callbacks=[mlflow()])
-    assert logged == [(["loss"], 6), (["loss"], 12)]
+    assert logged == [(["loss", "train_loss"], 6), (["loss", "train_loss"], 12)]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_two_processes_do_what_one_does(shared):
     for one, two in zip(*rows, strict=True):
         assert one.values.keys() == two.values.keys() == {"loss", "accuracy"}
         assert one.values == pytest.approx(two.values, rel=1e-5)
+        assert one.train_loss == pytest.approx(two.train_loss, rel=1e-5)
     np.testing.assert_allclose(flat(apart.model()), flat(here.model()), rtol=1e-5, atol=1e-6)
 
 

@@ -53,10 +53,10 @@ class Scene:
     def lease_of(self, worker):
         return of_kind([s for s in self.sends if s.to == worker], m.Lease)[-1]
 
-    def push(self, worker, names=None):
+    def push(self, worker, names=None, loss=None):
         """Its gradient arrives at the members."""
         lease = self.lease_of(worker)
-        held = [m.Held(n, 1, lease.lease, lease.version) for n in names or self.members]
+        held = [m.Held(n, 1, lease.lease, lease.version, loss) for n in names or self.members]
         return self.tell(*held, m.Pushed(worker, lease.lease, lease.version))
 
     def commits(self):
@@ -79,16 +79,27 @@ def test_a_term_is_kept_in_storage_before_it_is_used():
 
 def test_sync_commits_when_the_first_n_are_whole_and_voids_the_rest():
     scene = Scene(workers=3, policy=Sync(backup=1), groups=(("shard-0.0",), ("shard-1.0",)))
+    first = sorted(scene.lease_of(worker).block for worker in ("worker-0", "worker-2"))
     scene.push("worker-2")
     scene.push("worker-0", names=["shard-0.0"])
     assert not scene.commits(), "the second is not whole: a group lacks it"
     sends = scene.push("worker-0", names=["shard-1.0"])
     (entry,) = scene.commits()
-    assert [block.number for _, block in entry.parts] == [0, 2], "in the order of the blocks"
-    late = scene.lease_of("worker-1").lease
+    assert [block for _, block in entry.parts] == first, "in the order of the blocks"
+    lease = scene.lease_of("worker-1")
+    late = lease.lease
     assert of_kind(sends, m.Commit)[0].void == (late,)
     assert m.Release(late) in to(sends, "worker-1")
-    assert Block(1) in [m.Block(0, i) for i in scene.books.ledger.free]
+    assert lease.block in [m.Block(0, i) for i in scene.books.ledger.free]
+
+
+def test_a_commit_tells_the_losses_of_its_parts_in_their_order():
+    scene = Scene(workers=3, policy=Sync(backup=1))
+    scene.push("worker-1", loss=0.5)
+    scene.push("worker-2", loss=0.25)
+    (entry,), (event,) = scene.commits(), scene.events("commit")
+    assert [block.number for _, block in entry.parts] == [1, 2]
+    assert entry.losses == event.what["losses"] == (0.25, 0.5)
 
 
 def Block(number):
@@ -171,12 +182,12 @@ def test_sync_waits_for_no_block_that_nobody_can_take():
     scene.wait("worker-3")
     assert scene.lease_of("worker-3").block == Block(0), "worker-0 is slow with it"
     scene.tell(m.Beat("worker-2", 2, None, False))
-    assert list(scene.books.ledger.free) == [2], "of the life that ended; the new one wants none"
+    assert list(scene.books.ledger.free) == [1], "of the life that ended; the new one wants none"
     scene.books.roster.hands.pop("worker-2")
     for worker in ("worker-0", "worker-1", "worker-3"):
         scene.push(worker)
     (entry,) = scene.commits()
-    assert [block for _, block in entry.parts] == [Block(0), Block(1)]
+    assert [block for _, block in entry.parts] == [Block(0), Block(2)]
 
 
 def test_a_gradient_of_an_older_version_is_never_committed():
@@ -193,7 +204,7 @@ def test_async_commits_each_in_order_of_arrival():
     scene = Scene(workers=2, policy=Async())
     scene.push("worker-1")
     scene.push("worker-0")
-    assert [entry.parts[0][1] for entry in scene.commits()] == [Block(1), Block(0)]
+    assert [entry.parts[0][1] for entry in scene.commits()] == [Block(2), Block(0)]
 
 
 def test_round_robin_waits_for_the_turn():
@@ -201,7 +212,25 @@ def test_round_robin_waits_for_the_turn():
     scene.push("worker-1")
     assert not scene.commits()
     scene.push("worker-0")
-    assert [entry.parts[0][1] for entry in scene.commits()] == [Block(0), Block(1)]
+    assert [entry.parts[0][1] for entry in scene.commits()] == [Block(0), Block(2)]
+
+
+def test_blocks_are_read_ahead_by_those_who_get_them():
+    """However many begin together, and whoever comes later."""
+    scene = Scene(workers=1, workers_expected=3, policy=Sync(), n_blocks=12)
+    scene.wait("worker-1")
+    scene.wait("worker-2")
+    names = [f"worker-{k}" for k in range(3)]
+    for _ in range(3):
+        told = [scene.lease_of(name) for name in names]
+        for name in names:
+            scene.push(name)
+        for name in names:
+            scene.wait(name)
+        assert [scene.lease_of(name).block for name in names] == [lease.ahead for lease in told]
+    scene = Scene(workers=3, policy=Async(), n_blocks=12)
+    told = [scene.lease_of(name) for name in names]
+    assert len({lease.ahead for lease in told} | {lease.block for lease in told}) == 6
 
 
 def test_the_blocks_of_a_silent_worker_are_leased_again_within_the_deadline():
@@ -308,7 +337,7 @@ def test_a_slow_block_is_tried_by_a_second_worker_and_committed_once():
         scene.wait("worker-0")
     scene.now = 3.0
     scene.tell(m.Tick())
-    assert scene.lease_of("worker-0").block == scene.lease_of("worker-1").block == Block(1)
+    assert scene.lease_of("worker-0").block == scene.lease_of("worker-1").block == Block(2)
     scene.push("worker-0")
     scene.push("worker-1")
     blocks = [block.number for entry in scene.commits() for _, block in entry.parts]

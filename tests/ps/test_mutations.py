@@ -36,7 +36,7 @@ def swap(monkeypatch, owner, name, new):
 def push_applied_twice(patch):
     def push(shard, push, now):
         if push.lease in shard.held:
-            keys, values, n = shard.held[push.lease]
+            keys, values, n, _ = shard.held[push.lease]
             shard.held[push.lease] = Update(keys, values + push.update.values, n)
         return old(shard, push, now)
 
@@ -152,6 +152,14 @@ def log_forgotten_with_the_coordinator(patch):
         old(ledger, record)
 
     old = swap(patch, Ledger, "restore", restore)
+
+
+def losses_of_other_gradients(patch):
+    def holds(shard, lease):
+        to, held = old(shard, lease)
+        return m.Send(to, held._replace(loss=shard.tags[min(shard.tags)][1]))
+
+    old = swap(patch, Shard, "holds", holds)
 
 
 def held_gradients_forgotten_on_a_commit(patch):
@@ -318,6 +326,7 @@ MUTATIONS = {
     wrong_weights_in_the_average: "sync",
     log_forgotten_with_the_coordinator: "all",
     held_gradients_forgotten_on_a_commit: "all",
+    losses_of_other_gradients: "all",
     read_before_its_version: "sync",
     commits_out_of_order: "all",
     snapshot_of_a_later_version: "all",

@@ -35,6 +35,11 @@ def test_a_push_is_held_and_applied_once_however_often_it_comes(shard):
     assert (shard.store.total, shard.version) == (2.0, 1)
 
 
+def test_the_loss_of_a_gradient_is_told_with_it(shard):
+    told = shard.on(push(1, 2.0)._replace(loss=0.5), 0.0)
+    assert of_kind(told, m.Held) == [m.Held("shard-0.0", 1, (1, 1), 0, 0.5)]
+
+
 def test_commits_that_arrive_out_of_order_are_applied_in_order(shard):
     for number in (1, 2):
         shard.on(push(number, float(number)), 0.0)

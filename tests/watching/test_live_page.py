@@ -64,7 +64,7 @@ def test_a_run_goes_on(seen):
     teller.begin(name="<img src=x onerror=alert(1)>", epochs=2, n_blocks=N_BLOCKS)
     for _ in range(20):
         teller.wait(0.5)
-        teller.commit(loss=1.0 / teller.version if teller.version else 1.0)
+        teller.commit(losses=(1.0 / teller.version if teller.version else 1.0,))
     seen.size(1400, 900)
     seen.said(), seen.requests()
     with dashboard(newer(lambda n: teller.events[n:])) as page:

@@ -266,8 +266,8 @@ def test_a_failure(running):
 
 
 def test_losses(running):
-    running.commit(loss=0.5)
-    running.commit(loss=float("nan"))
+    running.tell("loss", loss=0.5)
+    running.tell("loss", loss=float("nan"))
     running.wait(10.0)
     running.tell("loss", loss=0.25)
     state = state_of(running.events)
@@ -275,6 +275,16 @@ def test_losses(running):
     assert (state.loss, known) == (0.25, [0.5, 0.25])
     running.tell("evaluated", values={"accuracy": 0.9, "loss": 0.125})
     assert state_of(running.events).loss == 0.125
+
+
+def test_training_losses_are_means_over_blocks(running):
+    running.commit(losses=(0.5, None))
+    running.commit(losses=(0.25, float("nan")))
+    running.commit()
+    running.wait(10.0)
+    running.commit(losses=(0.125, 0.25))
+    told = [loss for loss in state_of(running.events).series.train_loss if loss is not None]
+    assert told == [0.375, 0.1875]
 
 
 def test_a_long_run_takes_bounded_room(running):

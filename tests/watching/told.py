@@ -77,7 +77,9 @@ def story(start=1000.0, seed=0, workers=8):
             loss = 0.2 + 0.9 / (1 + t.version / 12) + 0.02 * rng.random()
             n = min(2, N_BLOCKS - t.done % N_BLOCKS)
             void = tuple((t.term, 0) for _ in out)
-            t.commit(n, 0 if rng.random() < 0.8 else 1, void=void, without=tuple(out), loss=loss)
+            t.commit(
+                n, 0 if rng.random() < 0.8 else 1, void=void, without=tuple(out), losses=(loss,)
+            )
             if t.version % 20 == 0:
                 t.tell("snapshot", version=t.version, key="s")
 

@@ -13,6 +13,11 @@ from widemargin.ps.policy import Sync
 
 Tried = Mapping[str, Sequence[Prediction]]
 HEAD = ("workers", "servers", "replicas", "backups", "epoch", "calm", "late", "99 %", "snapshot")
+LEGEND = """\
+epoch, calm    its time with failures, and without any
+late, 99 %     commits from reading parameters to the gradient's own: the mean, and of 99 of 100
+snapshot       the best time between two
+hours          of all machines, for an epoch"""
 
 
 def report(world: World, tried: Tried, choice: Choice) -> dict[str, Any]:
@@ -68,6 +73,7 @@ def show(world: World, tried: Tried, choice: Choice) -> None:
         table.add_section()
     print()
     Console(width=120).print(table)
+    print(f"\n{LEGEND}")
     print(f"\nbest           {choice.reason}")
 
 

@@ -61,11 +61,13 @@ def numbers(state: State) -> Table:
     if rate is None:
         rate, unit = state.rate.blocks, "blocks/s"
     loss = "–" if state.loss is None else f"{state.loss:.4g}"
+    trained = [each for each in state.series.train_loss if each is not None]
     pairs = (
         ("version", f"{state.version:,}"),
         ("commits", f"{state.commits:,}"),
         (unit, f"{rate:,.1f}"),
         ("loss", loss),
+        *([("training loss", f"{trained[-1]:.4g}")] if trained else []),
         ("staleness", f"{state.late}"),
         ("dropped", f"{state.dropped:,}"),
         ("requeued", f"{state.void:,}"),

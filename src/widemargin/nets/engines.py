@@ -18,7 +18,7 @@ from widemargin.errors import SnapshotError, TrainingError
 from widemargin.ps import messages as m
 from widemargin.ps.compression import Codec, codec_of, decode
 from widemargin.ps.feedback import packer_of
-from widemargin.ps.job import Job, Range, RoundTask, Task, ranges, split_update
+from widemargin.ps.job import Job, Range, RoundTask, Task, loss_of, ranges, split_update
 from widemargin.ps.kept import Kept, of_arrays
 from widemargin.ps.keys import manifest_key, part_key, snapshot_key, stamp_of
 from widemargin.ps.ledger import Ledger
@@ -174,25 +174,27 @@ class SerialRun:
         assert block is not None
         if ledger.free:
             self.task.prefetch(m.Block(block.epoch, ledger.free[0]))
-        self._apply(lease, block)
+        loss = self._apply(lease, block)
         self.version += 1
         stamp = (self.term, self.version)
         ledger.commit([block])
         parts = ((lease, block),)
-        yield self._event("commit", stamp=stamp, after=before, parts=parts, void=(), late=0)
+        told = {"stamp": stamp, "after": before, "parts": parts, "losses": (loss,)}
+        yield self._event("commit", **told, void=(), late=0)
         ended = ledger.epoch > block.epoch
         if ended:
             yield self._event("epoch", epoch=block.epoch, version=self.version)
         if ended or (self.every and self.version % self.every == 0):
             yield self._snapshot(stamp)
 
-    def _apply(self, lease: m.LeaseId, block: m.Block) -> None:
+    def _apply(self, lease: m.LeaseId, block: m.Block) -> float | None:
+        """Do the step of a block; its mean loss before."""
         assert self.task is not None
         values = [shard.read() for shard in self.shards]
         for part in values:
             part.flags.writeable = False
         try:
-            pieces = self._pieces(lease, block, values)
+            pieces, loss = self._pieces(lease, block, values)
         except Exception as error:
             raise TrainingError(
                 f"the gradient of block {block.number} of epoch {block.epoch} failed: "
@@ -202,19 +204,22 @@ class SerialRun:
             if piece is not None:
                 shard.check(piece)
                 shard.apply([piece])
+        return loss
 
     def _pieces(
         self, lease: m.LeaseId, block: m.Block, values: Sequence[Any]
-    ) -> Sequence[Update | None]:
-        """For each shard the update of a block."""
+    ) -> tuple[Sequence[Update | None], float | None]:
+        """For each shard the update of a block, and the block's loss."""
         assert self.task is not None
         if self.recall.cadence is not None:
-            return self._round(lease, block, values)
-        pieces: tuple[Any, ...] = split_update(self.task.compute(block, values, None), self.cuts)
+            updates = self._round(lease, block, values)
+            return updates, loss_of(updates)
+        update = self.task.compute(block, values, None)
+        pieces: tuple[Any, ...] = split_update(update, self.cuts)
         if self.packer is not None:
             pieces = self.packer.pack(lease, self.last, block, pieces)
         self.last = lease
-        return tuple(map(decode, pieces))
+        return tuple(map(decode, pieces)), update.loss
 
     def _round(
         self, lease: m.LeaseId, block: m.Block, values: Sequence[Any]

@@ -102,9 +102,8 @@ def train(
                 kind = Diverged if event.what.get("diverged") else TrainingError
                 raise kind(f"training ended: {event.what['reason']}")
             stop = _told(event, callbacks)
-            if event.kind == "epoch":
-                history.ends[event.what["version"]] = event.what["epoch"]
-            elif event.kind == "snapshot" and event.what["version"] in history.ends:
+            history.hear(event)
+            if event.kind == "snapshot" and event.what["version"] in history.ends:
                 for judged in _judged(event, run, judge, history):
                     stop |= _told(judged, callbacks)
                 history.stopped = patience is not None and history.stale() >= patience
@@ -131,8 +130,7 @@ def _judged(event: m.Event, run: Run, judge: Judging, history: History) -> list[
     except LookupError:
         return []
     try:
-        row = judge.row(history.ends[version], version, parameters)
-        history.add(row, parameters)
+        row = history.add(judge.row(history.ends[version], version, parameters), parameters)
     except SnapshotError:  # its files were taken away meanwhile
         return []
     return [m.Event("evaluated", event.time, row._asdict())]

@@ -145,7 +145,8 @@ class Gang:
         self.processes.tell([("compute", block)] * self.count)
         answers = self.processes.answers(self.count)
         self.loss, self.times = answers[0][1], [answer[2:] for answer in answers]
-        return Update(None, self.gradient.numpy().copy().reshape(-1, 1), answers[0][0])
+        values = self.gradient.numpy().copy().reshape(-1, 1)
+        return Update(None, values, answers[0][0], self.loss)
 
     def close(self) -> None:
         if self.owned:

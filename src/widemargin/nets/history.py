@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from widemargin.files import written_whole
+from widemargin.nets.losses import Losses
 from widemargin.ps import kept
+from widemargin.ps import messages as m
 from widemargin.ps.kept import Kept
 
 HISTORY, BEST = "history.json", "best.safetensors"
@@ -23,6 +25,13 @@ class Epoch(NamedTuple):
     version: int  # commits since the beginning
     seconds: float  # since this fit began
     values: dict[str, float]  # "loss" and metrics, of the data of evaluation; empty without
+    train_loss: float | None = None  # of the epoch's samples, each before its step
+
+
+def scalars(what: dict[str, Any]) -> dict[str, float]:
+    """The numbers of an "evaluated" event, by name."""
+    train_loss: float | None = what["train_loss"]
+    return {**what["values"], **({} if train_loss is None else {"train_loss": train_loss})}
 
 
 class History:
@@ -36,18 +45,29 @@ class History:
         folder: str | os.PathLike[str] | None,
         facts: dict[str, Any],
         keep: Callable[[Kept], Kept] = kept.whole,
+        losses: Losses | None = None,
     ) -> None:
         self.folder = None if folder is None else Path(folder)
         self.facts, self.keep = facts, keep  # a copy that stays
         self.rows: list[Epoch] = []
+        self.losses = losses or Losses()
         self.ends: dict[int, int] = {}  # versions at which epochs ended
         self.stopped = False  # early
         self._best: Kept | None = None
         if self.folder is not None and (self.folder / HISTORY).exists():
             self._read(self.folder / HISTORY)
 
-    def add(self, row: Epoch, parameters: Kept) -> None:
-        """A row, in place of one of the same epoch; keep the parameters if it is the best."""
+    def hear(self, event: m.Event) -> None:
+        """Losses, and where epochs end."""
+        self.losses.on(event)
+        if event.kind == "epoch":
+            self.ends[event.what["version"]] = event.what["epoch"]
+
+    def add(self, row: Epoch, parameters: Kept) -> Epoch:
+        """A row, in place of one of the same epoch, with the epoch's training loss; keep the
+        parameters if it is the best."""
+        row = row._replace(train_loss=self.losses.mean(row.epoch))
+        self.losses.forget(row.epoch)
         self.rows = sorted([r for r in self.rows if r.epoch != row.epoch] + [row])
         if row.values and self.best() == row:
             if self.folder is None:
@@ -55,6 +75,7 @@ class History:
             else:
                 self._write_best(self.folder / BEST, parameters)
         self.write()
+        return row
 
     def best(self) -> Epoch | None:
         """The first row of the lowest loss; one that is no number is above all others."""

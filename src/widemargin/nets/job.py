@@ -149,7 +149,7 @@ class NetTask:
                 f"the loss is {self.loss} in block {block.number} of epoch {block.epoch}. "
                 "Lower the learning rate, or look for such numbers in the data."
             )
-        return Update(None, gradient.reshape(-1, 1), float(self._size(block)))
+        return Update(None, gradient.reshape(-1, 1), float(self._size(block)), self.loss)
 
     def prefetch(self, block: m.Block) -> None:
         """Read the block in the thread of the reader; of what was read the last two are kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from widemargin.nets.history import scalars
 from widemargin.ps import messages as m
 
 
@@ -18,7 +19,7 @@ def mlflow() -> Callable[[m.Event], None]:
         ) from None
 
     def write(event: m.Event) -> None:
-        if event.kind == "evaluated" and event.what["values"]:
-            log_metrics(event.what["values"], step=event.what["version"])
+        if event.kind == "evaluated" and (values := scalars(event.what)):
+            log_metrics(values, step=event.what["version"])
 
     return write

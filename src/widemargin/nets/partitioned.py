@@ -165,7 +165,8 @@ class PartitionTask:
                 "Lower the learning rate, or look for such numbers in the data."
             )
         shared = self.job.keys.shared.stop if self.k else 0
-        return Update(None, gradient[shared:].reshape(-1, 1), float(self.reader.samples(block)))
+        n = float(self.reader.samples(block))
+        return Update(None, gradient[shared:].reshape(-1, 1), n, self.loss)
 
     def close(self) -> None:
         self.reader.close()

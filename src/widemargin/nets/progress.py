@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import Any
 
+from widemargin.nets.history import scalars
+from widemargin.nets.losses import Losses
 from widemargin.ps import messages as m
 
 WINDOW_S = 20.0  # over which rates are taken
@@ -26,12 +28,15 @@ class Tally:
         self.workers: set[str] = set()
         self.servers: set[str] = set()
         self.recent: deque[tuple[float, int, int]] = deque()  # time, steps, committed blocks
+        self.losses = Losses()
 
     def on(self, event: m.Event, now: float) -> None:
         what = event.what
         match event.kind:
             case "commit":
                 self._commit(what, now)
+                self.losses.on(event)
+                self.losses.forget(self.epoch)
             case "void":
                 self.requeued += 1
             case "epoch":
@@ -68,9 +73,11 @@ class Tally:
     def lines(self, epochs: int) -> str:
         steps, samples = self.rates()
         staleness = self.late / max(self.steps, 1)
+        loss = self.losses.mean(self.epoch)
+        told = "" if loss is None else f"  training loss {loss:.4f}"
         return (
             f"epoch {min(self.epoch + 1, epochs)}/{epochs}  {self.blocks}/{self.n_blocks} blocks  "
-            f"{steps:.1f} steps/s  {samples:,.0f} samples/s  staleness {staleness:.1f}\n"
+            f"{steps:.1f} steps/s  {samples:,.0f} samples/s  staleness {staleness:.1f}{told}\n"
             f"committed {self.committed}  dropped {self.dropped}  requeued {self.requeued}  "
             f"workers {len(self.workers)}  servers {len(self.servers)}"
         )
@@ -104,7 +111,7 @@ class Progress:
         now = time.monotonic()
         self.tally.on(event, now)
         if event.kind == "evaluated":
-            values = event.what["values"]
+            values = scalars(event.what)
             self.told = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         if self.live is not None and (now - self.drawn > 0.25 or event.kind == "evaluated"):
             self._draw()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from widemargin.nets.history import scalars
 from widemargin.ps import messages as m
 
 
@@ -25,7 +26,7 @@ def tensorboard(folder: str | os.PathLike[str]) -> Callable[[m.Event], None]:
             case "commit":
                 writer.add_scalar("staleness", event.what["late"], event.what["stamp"][1])
             case "evaluated":
-                for name, value in event.what["values"].items():
+                for name, value in scalars(event.what).items():
                     writer.add_scalar(name, value, event.what["version"])
             case "done" | "failed":
                 writer.close()

@@ -18,6 +18,7 @@ from widemargin.nets.history import Epoch, History
 from widemargin.nets.job import Build, Loss, NetJob, built
 from widemargin.nets.layers import drawn, fill
 from widemargin.nets.local import Downpour, LocalSGD, plan_of
+from widemargin.nets.losses import Losses
 from widemargin.nets.optimizers import rule_of
 from widemargin.nets.partitioned import PartitionedNet
 from widemargin.nets.partitions import Partitions, keep, kept, partitions_of, planned
@@ -116,7 +117,7 @@ class Trainer:
         patience: int | None = None,
         resume: Literal["auto", "must", "never"] = "auto",
     ) -> list[Epoch]:
-        """Train until `epochs` are done in all; returns a row for each.
+        """Train until `epochs` are done in all; returns a row for each, with its training loss.
 
         `dataset` is map-style, or a DataLoader whose dataset, batch size and collate_fn are taken.
         At each epoch's end the parameters of that moment are evaluated on `eval_dataset`, by the
@@ -147,7 +148,8 @@ class Trainer:
             work, size = self.rounds.of(job), size * self.rounds.steps
         keep = whole if isinstance(job, NetJob) else apart
         refuse_resume(self.checkpoint, resume)
-        history = History(self.checkpoint, facts_of(job, self.rounds), keep)
+        losses = Losses(size, job.source.n)
+        history = History(self.checkpoint, facts_of(job, self.rounds), keep, losses)
         history.stopped &= patience is not None and history.stale() >= patience
         self._module = None
         parameters = None

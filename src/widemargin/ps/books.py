@@ -29,6 +29,7 @@ class Gradient:
     version: int = 0  # of the oldest parameters it was made of
     arrival: int | None = None  # its place among the gradients that are whole
     pushed: float | None = None  # when its worker first said that it has pushed
+    loss: float | None = None  # over its samples, as a holder told it
 
 
 @dataclass

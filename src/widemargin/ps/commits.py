@@ -86,7 +86,8 @@ def decide(books: Books, chosen: list[m.LeaseId], now: float) -> list[m.Send]:
     before, epoch, known = books.stamp, books.ledger.epoch, dict(books.ledger.leases)
     parts = tuple(sorted(((lease, known[lease].block) for lease in chosen), key=lambda p: p[1]))
     books.stamp = (books.term, books.version + 1)
-    books.log[books.version] = m.Entry(books.version, books.term, parts)
+    losses = tuple(books.gradients[lease].loss for lease, _ in parts)
+    books.log[books.version] = m.Entry(books.version, books.term, parts, losses)
     books.turn = known[chosen[-1]].worker
     books.last.update({known[lease].worker: lease for lease in chosen})
     ended = end(books, parts)
@@ -94,7 +95,7 @@ def decide(books: Books, chosen: list[m.LeaseId], now: float) -> list[m.Send]:
     without = sorted({known[lease].worker for lease in void})
     for hand in [books.roster.hands[name] for name in without if name in books.roster.hands]:
         hand.stops(now)
-    what = {"stamp": books.stamp, "after": before, "parts": parts, "void": void}
+    what = {"stamp": books.stamp, "after": before, "parts": parts, "losses": losses, "void": void}
     late = max(before[1] - known[lease].version for lease in chosen)
     sends = books.event("commit", now, **what, without=tuple(without), late=late)
     if books.ledger.epoch > epoch:

@@ -26,6 +26,7 @@ class Update(NamedTuple):
     keys: Array | None  # sorted, unique, int64 or uint32, counted over all shards; None: all keys
     values: Array  # (len(keys), width), or (n, width) for all keys
     n: float  # the samples, or their weight
+    loss: float | None = None  # their mean loss, where the task tells it; servers need none
 
 
 class Gradient(NamedTuple):

@@ -112,5 +112,5 @@ def held(books: Books, held: m.Held, now: float) -> list[m.Send]:
         return []
     gradient = books.gradients.setdefault(held.lease, Gradient())
     gradient.holders.add(held.member)
-    gradient.version = held.version
+    gradient.version, gradient.loss = held.version, held.loss
     return commits.settle(books, now)

@@ -176,11 +176,17 @@ class Carrier:
         keys = None if ask.keys[0] is None else np.concatenate(ask.keys)
         try:
             if ask.resume is not None:
-                return m.Computed(ask.lease, cast(RoundTask, self.task).round(ask))
+                updates = cast(RoundTask, self.task).round(ask)
+                return m.Computed(ask.lease, updates, loss_of(updates))
             update = self.task.compute(ask.block, ask.values, keys)
             pieces: tuple[Any, ...] = split_update(update, self.parts)
             if self.packer is not None:
                 pieces = self.packer.pack(ask.lease, ask.last, ask.block, pieces)
         except Exception as error:
             return m.Broken(ask.lease, f"{type(error).__name__}: {error}")
-        return m.Computed(ask.lease, pieces)
+        return m.Computed(ask.lease, pieces, update.loss)
+
+
+def loss_of(updates: Sequence[Update | None]) -> float | None:
+    """The loss of a round, which each of its updates tells."""
+    return next((update.loss for update in updates if update is not None), None)

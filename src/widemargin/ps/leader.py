@@ -46,6 +46,7 @@ class Leader:
         self.asked: m.Compute | None = None  # what all compute
         self.asked_at = 0.0
         self.updates: tuple[Any, ...] | None = None  # the own part of it, when it is made
+        self.loss: float | None = None
         self.raised = ""  # the error that it raised instead
         self.lease: m.LeaseId | None = None  # for which these were pulled:
         self.versions: dict[tuple[int, int], int] = {}  # of each group and partition that reads it
@@ -249,7 +250,7 @@ class Leader:
     def computed(self, computed: m.Computed, now: float) -> list[m.Send]:
         if self.asked is None or computed.lease != self.asked.lease:
             return []
-        self.updates = computed.updates
+        self.updates, self.loss = computed.updates, computed.loss
         return self.made(now)
 
     def broken(self, broken: m.Broken, now: float) -> list[m.Send]:
@@ -274,7 +275,8 @@ class Leader:
         for g, update in zip(self.own, self.updates, strict=True):
             updates[g] = update
         self.asked = self.updates = None
-        return self.orders(self.worker.on(m.Computed(ask.lease, tuple(updates)), now), now)
+        computed = m.Computed(ask.lease, tuple(updates), self.loss)
+        return self.orders(self.worker.on(computed, now), now)
 
 
 HANDLERS: dict[type[Any], Callable[[Leader, Any, float], list[m.Send]]] = {

@@ -31,6 +31,7 @@ committed (see `rounds.Recall`), and begins anew with θ where the worker does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -109,6 +110,7 @@ class Steps(NamedTuple):
     store: Parameters
     total: Array  # of the gradients
     n: float  # samples
+    loss: float | None  # their mean, each before its step
 
 
 class LocalTask:
@@ -129,9 +131,9 @@ class LocalTask:
     def compute(self, block: m.Block, parts: Sequence[Any], keys: Any) -> Update:
         """A round begun anew from version 0, all groups pushed."""
         store = self._store(None, parts, 0)
-        _, total, n = self._steps(store, block)
+        _, total, n, loss = self._steps(store, block)
         theta = np.concatenate(parts)
-        return Update(None, total if self.job.accrued else theta - store.read(), n)
+        return Update(None, total if self.job.accrued else theta - store.read(), n, loss)
 
     def round(self, ask: m.Compute) -> tuple[Update | None, ...]:
         """The round of a lease, for each group the update; None: its fragment has another turn."""
@@ -172,7 +174,7 @@ class LocalTask:
         for g, (part, keys) in enumerate(zip(base, spans(base), strict=True)):
             values = steps.total[keys] if self.job.accrued else part - theta[keys]
             turn = pushes(cadence, g, ask.version)
-            updates.append(Update(None, values, steps.n) if turn else None)
+            updates.append(Update(None, values, steps.n, steps.loss) if turn else None)
             if turn and cadence.mix is not None:
                 kept[g] = theta[keys].copy()
         arrays = steps.store.arrays()
@@ -202,7 +204,7 @@ class LocalTask:
 
     def _steps(self, store: Parameters, block: m.Block) -> Steps:
         """The inner steps of a round, in a store that has its beginning."""
-        batches, n = self.job.batches(block), 0.0
+        batches, n, losses = self.job.batches(block), 0.0, 0.0
         total = np.zeros_like(store.read())
         for i, batch in enumerate(batches):
             if i + 1 < len(batches):
@@ -213,9 +215,10 @@ class LocalTask:
             store.check(update)
             store.apply([update])
             n += update.n
+            losses += update.n * (math.nan if update.loss is None else update.loss)
             if self.job.accrued:
                 total += update.values
-        return Steps(store, total, n)
+        return Steps(store, total, n, None if math.isnan(losses) else losses / n)
 
 
 def merged(

@@ -41,11 +41,15 @@ class Block(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A commit: these gradients, averaged in this order, made version `version`."""
+    """A commit: these gradients, averaged in this order, made version `version`.
+
+    `losses` are the mean losses of its parts, None where none was told.
+    """
 
     version: int
     term: int
     parts: tuple[tuple[LeaseId, Block], ...]
+    losses: tuple[float | None, ...] = ()
 
 
 # worker → coordinator
@@ -138,6 +142,7 @@ class Push(NamedTuple):
     block: Block
     version: int
     update: Any
+    loss: float | None = None  # over the samples of the block
 
 
 # shard → coordinator
@@ -150,6 +155,7 @@ class Held(NamedTuple):
     life: int
     lease: LeaseId
     version: int
+    loss: float | None = None
 
 
 class Alive(NamedTuple):
@@ -441,6 +447,7 @@ class Computed(NamedTuple):
 
     lease: LeaseId
     updates: tuple[Any, ...]
+    loss: float | None = None
 
 
 class Broken(NamedTuple):

@@ -22,7 +22,7 @@ import numpy as np
 from widemargin.ps import messages as m
 from widemargin.ps.job import Range
 from widemargin.ps.local import Rounds
-from widemargin.ps.oracle_epochs import untold
+from widemargin.ps.oracle_epochs import told_losses, untold
 from widemargin.ps.oracle_replay import Replay, equal, learned, ledger_told, read_at
 from widemargin.ps.oracle_rounds import Chains
 from widemargin.ps.policy import Async, RoundRobin, Sync
@@ -117,6 +117,7 @@ def violations(seen: Record) -> list[str]:
     if isinstance(seen.settings.policy, RoundRobin):
         wrong += in_turn(seen, path)
     wrong += leased_again(seen, path) + untold(seen.events, path, seen.settings.n_blocks)
+    wrong += told_losses(seen.events, seen.gradients)
     return wrong + kept_at_shards(seen) + learned(seen.problem, replay)
 
 

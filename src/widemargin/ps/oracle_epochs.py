@@ -1,4 +1,4 @@
-"""The oracle's check that the observer hears of every epoch's end, whoever dies.
+"""The oracle's check that the observer hears of every epoch's end, whoever dies, and of losses.
 
 What a coordinator tells may be lost with it, back to the last snapshot: that one became whole only
 when all before it was told. So whoever takes commits over tells the epochs anew that ended in them.
@@ -6,7 +6,7 @@ when all before it was told. So whoever takes commits over tells the epochs anew
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from widemargin.ps import messages as m
@@ -47,4 +47,14 @@ def untold(events: Sequence[m.Event], path: Sequence[Any], n_blocks: int) -> lis
             for by in [term, *heirs]
             if (by, epoch, version) not in told
         ]
+    return wrong
+
+
+def told_losses(events: Sequence[m.Event], gradients: Mapping[m.LeaseId, Any]) -> list[str]:
+    """Losses that a commit told and that none of its gradients had, a sentence for each."""
+    wrong = []
+    for what in [event.what for event in events if event.kind == "commit"]:
+        for (lease, block), loss in zip(what["parts"], what["losses"], strict=True):
+            if all(made.loss != loss for made in gradients[lease]):
+                wrong.append(f"commit {what['stamp']} told the loss {loss} of {block}: it was none")
     return wrong

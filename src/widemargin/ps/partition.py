@@ -43,6 +43,7 @@ class Partition:
         self.begun: m.Proceed | None = None  # the newest that it computes, or has computed
         self.made: m.LeaseId | None = None
         self.updates: dict[int, Any] = {}  # of `made`
+        self.loss: float | None = None
 
     def on(self, message: Any, now: float) -> list[m.Send]:
         handler = HANDLERS.get(type(message))
@@ -116,6 +117,7 @@ class Partition:
             return []
         self.made = computed.lease
         self.updates = dict(zip(self.own, computed.updates, strict=True))
+        self.loss = computed.loss
         return [self.standing()]
 
     def broken(self, broken: m.Broken, now: float) -> list[m.Send]:
@@ -132,8 +134,8 @@ class Partition:
         for g in [g for g in self.own if g in self.updates]:
             for name in self.settings.groups[g]:
                 if name in order.members:
-                    update = self.updates[g]
-                    push = m.Push(self.leader, order.lease, begun.block, order.version, update)
+                    made = self.updates[g], self.loss
+                    push = m.Push(self.leader, order.lease, begun.block, order.version, *made)
                     sends.append(m.Send(name, push))
         return sends
 

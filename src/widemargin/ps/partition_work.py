@@ -35,7 +35,7 @@ class PartitionCarrier:
         keys = np.concatenate(named) if named else None
         try:
             update = self.task.compute(ask.block, ask.values, keys)
-            return m.Computed(ask.lease, own_updates(update, self.own))
+            return m.Computed(ask.lease, own_updates(update, self.own), update.loss)
         except LOST as error:
             return m.Severed(f"{type(error).__name__}: {error}")
         except Exception as error:

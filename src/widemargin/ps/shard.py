@@ -9,7 +9,7 @@ It never decides anything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from widemargin.ps import messages as m
 from widemargin.ps.compression import decode
@@ -17,6 +17,7 @@ from widemargin.ps.keys import part_key
 from widemargin.ps.settings import Settings, group_of
 
 S = TypeVar("S", bound="Store")
+Tag: TypeAlias = tuple[int, float | None]  # the version a gradient was made of, its loss
 
 
 class Store(Protocol):
@@ -49,7 +50,7 @@ class Shard:
         self.base: m.Stamp = (0, 0)
         self.log: dict[int, m.Entry] = {}  # commits after `base`, applied or not
         self.held: dict[m.LeaseId, Any] = {}  # gradients: leases to updates
-        self.tags: dict[m.LeaseId, int] = {}  # the version each was made of
+        self.tags: dict[m.LeaseId, Tag] = {}
         self.pulls: dict[str, m.Pull] = {}  # of each worker the newest that is not answered
         self.whole: Any = None  # all parameters at this version, once somebody pulled them
         self.loading: m.Install | None = None
@@ -78,6 +79,9 @@ class Shard:
 
     def tell(self, message: Any) -> m.Send:
         return m.Send(m.COORDINATOR, message)
+
+    def holds(self, lease: m.LeaseId) -> m.Send:
+        return self.tell(m.Held(self.name, self.life, lease, *self.tags[lease]))
 
     # workers
 
@@ -108,8 +112,8 @@ class Shard:
             return []
         if push.lease not in self.held:
             self.held[push.lease] = decode(push.update)
-            self.tags[push.lease] = push.version
-        return [self.tell(m.Held(self.name, self.life, push.lease, self.tags[push.lease]))]
+            self.tags[push.lease] = push.version, push.loss
+        return [self.holds(push.lease)]
 
     def release(self, release: m.Release, now: float) -> list[m.Send]:
         if not any(release.lease == lease for e in self.log.values() for lease, _ in e.parts):
@@ -242,8 +246,7 @@ class Shard:
             self.held.setdefault(lease, update)
             self.tags.setdefault(lease, tag)
         self.drop_older()
-        held = [m.Held(self.name, self.life, lease, self.tags[lease]) for lease in self.held]
-        return [*map(self.tell, held), *self.advance()]
+        return [*map(self.holds, self.held), *self.advance()]
 
     def snapshot(self, snapshot: m.Snapshot, now: float) -> list[m.Send]:
         if snapshot.term != self.term:

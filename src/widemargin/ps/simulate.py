@@ -266,6 +266,7 @@ class Simulation:
             self.processes[name].life,
             asked.version,
             asked.resume,
+            answer.loss,
         )
         self.gradients.setdefault(asked.lease, []).append(made)
 

@@ -133,8 +133,8 @@ class Gangs:
                 answers[ask.lease] = answer = carrier.compute(whole)
                 sim.keep(worker, takes, whole, answer)
         for k, ask in enumerate(asked):
-            seat, updates = meeting.seats[k], answers[ask.lease].updates
-            own = m.Computed(ask.lease, tuple(updates[g] for g in self.own[k]))
+            seat, made = meeting.seats[k], answers[ask.lease]
+            own = made._replace(updates=tuple(made.updates[g] for g in self.own[k]))
             slept = sim.processes[seat.name].slept
             sim.at(takes, partial(sim.computed, seat.name, seat.life, own, slept))
 

@@ -76,7 +76,8 @@ class Reader:
             X = X[:, keys]
         p = X @ np.concatenate(parts)[:, 0]
         s = -y / (1.0 + np.exp(y * p)) if self.problem.sparse else p - y
-        return Update(keys, (s @ X / len(y))[:, None], len(y))
+        loss = mean_loss(self.problem, p, y)
+        return Update(keys, (s @ X / len(y))[:, None], len(y), loss)
 
     def prefetch(self, block: m.Block) -> None:
         pass
@@ -88,7 +89,10 @@ class Reader:
 def loss(problem: Problem, theta: Array) -> float:
     """The mean loss over all samples; θ (d, 1)."""
     X, y = samples(problem.n, problem.n_keys, problem.sparse)
-    p = X @ theta[:, 0]
+    return mean_loss(problem, X @ theta[:, 0], y)
+
+
+def mean_loss(problem: Problem, p: Array, y: Array) -> float:
     return float(np.logaddexp(0.0, -y * p).mean() if problem.sparse else ((p - y) ** 2).mean() / 2)
 
 

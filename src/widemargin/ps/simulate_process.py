@@ -24,6 +24,7 @@ class Computation(NamedTuple):
     life: int = 1  # of the worker
     version: int = 0
     resume: m.Resume | None = None
+    loss: float | None = None
 
 
 @dataclass

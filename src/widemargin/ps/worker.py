@@ -38,6 +38,7 @@ class Worker:
         self.keys: tuple[Any, ...] = ()
         self.params: dict[int, m.Params] = {}
         self.updates: tuple[Any, ...] = ()
+        self.loss: float | None = None  # that the gradient's samples had
         self.version = 0  # the oldest among the parameters pulled
         self.recall = Recall(settings.cadence, len(settings.groups))
         self.resume: m.Resume | None = None
@@ -133,6 +134,7 @@ class Worker:
         if self.phase != COMPUTING or self.lease is None or self.lease.lease != computed.lease:
             return self.free(now)
         self.phase, self.updates, self.sent = PUSHING, computed.updates, now
+        self.loss = computed.loss
         self.recall.done(self.lease, self.version, bool(self.wanted))
         pushes = [
             self.push(g, member) for g, members in enumerate(self.lease.view) for member in members
@@ -143,7 +145,7 @@ class Worker:
         lease = self.lease
         assert lease is not None
         update = self.updates[group]
-        push = m.Push(self.name, lease.lease, lease.block, self.version, update)
+        push = m.Push(self.name, lease.lease, lease.block, self.version, update, self.loss)
         return m.Send(member, push)
 
     def pushed(self) -> m.Send:

@@ -106,6 +106,7 @@ function coarse(series, ended, wide) {
     commits: cut(series.commits, sum), blocks: cut(series.blocks, sum),
     dropped: cut(series.dropped, sum), void: cut(series.void, sum),
     late: cut(series.late, most), backup: cut(series.backup, mean), loss: cut(series.loss, last),
+    train_loss: cut(series.train_loss, mean),
   };
 }
 
@@ -159,13 +160,21 @@ function draw(chart, mark, begun) {
 }
 
 // options: `from` where the axis begins (null: below the least value), `steps`: values hold for their
-// whole stretch, `counts`: whole numbers
+// whole stretch, `counts`: whole numbers, `beside`: another curve, {values, kind, name}
 function curve(id, title, values, rows, seconds, options = {}) {
-  const {area = false, from = 0, steps = false, counts = false, kind = "one", unit = ""} = options;
-  const there = known(values).concat(from === null ? [] : [from], counts ? [1] : []);
+  const {area = false, from = 0, steps = false, counts = false, kind = "one", unit = "", beside = null} = options;
+  const there = known(values).concat(beside ? known(beside.values) : [], from === null ? [] : [from], counts ? [1] : []);
   const least = there.length ? Math.min(...there) : 0, most = there.length ? Math.max(...there) : 1;
   const room = (most - least || Math.abs(most) || 1) * 0.08;
   const chart = frame(id, title, seconds, from === null ? least - room : from, most + room, options);
+  line(chart, values, rows, kind, steps, area);
+  if (beside) line(chart, beside.values, rows, beside.kind, steps, false);
+  const at = (each, s) => each[Math.min(each.length - 1, Math.floor(s / rows.width))];
+  const told = value => value === null || value === undefined ? "" : `${short(value)}${unit}`;
+  hover(chart, s => told(at(values, s)) + (beside ? `  ${beside.name} ${told(at(beside.values, s)) || "–"}` : ""));
+}
+
+function line(chart, values, rows, kind, steps, area) {
   const runs = [[]];  // a gap where nothing is known
   values.forEach((value, k) => {
     if (value === null) return steps && runs.at(-1).length ? runs.push([]) : 0;
@@ -178,10 +187,16 @@ function curve(id, title, values, rows, seconds, options = {}) {
       d: `M${path}V${chart.foot}H${points[0][0].toFixed(1)}Z`}));
     chart.svg.append(make("path", {class: `line ${kind}`, d: points.length > 1 ? `M${path}` : `M${path}h1`}));
   }
-  hover(chart, s => {
-    const value = values[Math.min(values.length - 1, Math.floor(s / rows.width))];
-    return value === null || value === undefined ? "" : `${short(value)}${unit}`;
-  });
+}
+
+// that of training as it goes, with that of evaluations beside it; or the one there is
+function losses(rows, seconds) {
+  const trained = known(rows.train_loss).length > 0, judged = known(rows.loss).length > 0;
+  $("loss").hidden = !trained && !judged;
+  $("loss").parentNode.classList.toggle("three", $("loss").hidden);
+  if (trained) curve("loss", judged ? "Loss: of training, evaluated" : "Training loss", rows.train_loss, rows, seconds,
+    {from: null, beside: judged ? {values: rows.loss, kind: "good", name: "evaluated"} : null});
+  else if (judged) curve("loss", "Loss", rows.loss, rows, seconds, {from: null, kind: "good"});
 }
 
 function charts(state) {
@@ -194,9 +209,7 @@ function charts(state) {
   const each = per || 1, unit = per ? " samples/s" : " blocks/s";
   curve("throughput", per ? "Samples a second" : "Blocks a second",
     halves.blocks.map(v => v * each / halves.width), halves, seconds, {area: true, unit});
-  $("loss").hidden = !known(halves.loss).length;
-  $("loss").parentNode.classList.toggle("three", $("loss").hidden);
-  if (!$("loss").hidden) curve("loss", "Loss", halves.loss, halves, seconds, {from: null, kind: "good"});
+  losses(halves, seconds);
   curve("backup", "Backup workers b: those a commit did without", halves.backup, halves, seconds,
     {kind: "two", steps: true, counts: true});
   curve("late", "Staleness: commits between reading and applying, at most", halves.late, halves, seconds,

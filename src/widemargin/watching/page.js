@@ -45,6 +45,8 @@ function tiles(state) {
     ["dropped", whole(state.dropped), "gradients came too late"],
     ["snapshots", whole(state.snapshots), `staleness now ${state.late}`],
   ];
+  const trained = known(state.series.train_loss).at(-1);
+  if (trained !== undefined) values.splice(1, 0, ["training loss", String(+trained.toPrecision(4)), "lately"]);
   if (state.loss !== null) values.splice(1, 0, ["loss", String(+state.loss.toPrecision(4)), "last told"]);
   $("tiles").replaceChildren(...values.map(([name, value, note]) =>
     make("div", {}, make("dt", {}, name), make("dd", {}, value, make("small", {}, note)))));

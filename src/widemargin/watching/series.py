@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from widemargin.watching.state import Series
@@ -21,6 +23,14 @@ class Stretch:
     late: int | None = None
     backups: int = 0
     loss: float | None = None
+    train_losses: float = 0.0  # of the blocks of its commits
+    told: int = 0  # how many of them told theirs
+
+    def learn(self, losses: Sequence[float | None]) -> None:
+        """What the blocks of a commit told; None: not theirs."""
+        known = [loss for loss in losses if loss is not None and math.isfinite(loss)]
+        self.train_losses += sum(known)
+        self.told += len(known)
 
     def join(self, later: Stretch) -> Stretch:
         """The two as one."""
@@ -33,6 +43,8 @@ class Stretch:
             max(lates, default=None),
             self.backups + later.backups,
             self.loss if later.loss is None else later.loss,
+            self.train_losses + later.train_losses,
+            self.told + later.told,
         )
 
 
@@ -69,4 +81,5 @@ class Counts:
             tuple(row.late for row in rows),
             tuple(row.backups / row.commits if row.commits else None for row in rows),
             tuple(row.loss for row in rows),
+            tuple(row.train_losses / row.told if row.told else None for row in rows),
         )

@@ -93,6 +93,7 @@ class Series(NamedTuple):
     late: tuple[int | None, ...]  # the greatest staleness, in commits
     backup: tuple[float | None, ...]  # mean number of workers that a commit did without
     loss: tuple[float | None, ...]  # the last one told
+    train_loss: tuple[float | None, ...]  # mean over the blocks of commits
 
 
 class State(NamedTuple):

@@ -3,8 +3,8 @@
 Fed event by event, in the order in which they were told. The clocks of machines may differ, so
 times may go back a little. Of a long run it keeps a bounded amount.
 The coordinator tells most of it (see ps/). A "commit" may also tell `without`, the workers whose
-gradients it did without, and `loss`; a "loss" event tells one at any time, "evaluated" that of an
-epoch's end; "full" that a member has all commits again. "began" may tell the `Facts` of the run.
+gradients it did without, and `losses` of its blocks; a "loss" event tells one at any time,
+"evaluated" that of an epoch's end; "full" that a member has all commits. "began" may tell `Facts`.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class Timeline:
         row.dropped += dropped
         row.late = max(self.late, row.late or 0)
         row.backups += dropped if without is None else len(set(without))
-        self.judged(now, what)
+        row.learn(what.get("losses", ()))
 
     def judged(self, now: float, what: dict[str, Any]) -> None:
         loss = loss_told(what)

@@ -255,7 +255,7 @@ def taken_over(role: Coordinator) -> Iterator[dict[str, Any]]:
     for entry in (books.log[version] for version in sorted(books.log)):
         stamp = (entry.term, entry.version)
         told = {"term": books.term, "stamp": stamp, "after": after, "parts": entry.parts}
-        yield {**told, "void": (), "late": 0}
+        yield {**told, "losses": entry.losses, "void": (), "late": 0}
         after = stamp
 
 
