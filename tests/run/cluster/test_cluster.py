@@ -94,6 +94,15 @@ def test_nothing_stays_of_a_run_that_could_not_begin(three_nodes, monkeypatch, t
     assert not {"early", "late"} & set(fleet.runs())
 
 
+def test_what_is_large_is_known_in_pieces(three_nodes, monkeypatch):
+    monkeypatch.setattr(plan, "PIECE", 1000)
+    for n in (10_000, 10, 2_000):
+        plan.put("heavy", "job", np.arange(n))
+        np.testing.assert_array_equal(plan.get("heavy", "job"), np.arange(n))
+    plan.forget("heavy")
+    assert plan.get("heavy", "job") is None
+
+
 def test_an_unknown_run_names_those_there_are(three_nodes):
     with pytest.raises(ClusterError, match="no run 'nobody' is under way.*none"):
         Cluster.attach("nobody")

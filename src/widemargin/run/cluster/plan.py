@@ -11,6 +11,7 @@ from widemargin.ps.rules import Rule
 from widemargin.ps.settings import Settings
 
 TABLE = "widemargin"  # the namespace of our entries among Ray's
+PIECE = 64 << 20  # bytes
 
 
 class Needs(NamedTuple):
@@ -40,19 +41,44 @@ def space(name: str) -> str:
     return f"widemargin-{name}"
 
 
+class Pieces(NamedTuple):
+    """Stands for an entry in pieces: no message of Ray's takes all of a large data set."""
+
+    number: int
+
+
 def put(name: str, key: str, value: Any) -> None:
     from ray import cloudpickle
     from ray.experimental.internal_kv import _internal_kv_put
 
-    _internal_kv_put(f"{name}/{key}", cloudpickle.dumps(value), namespace=TABLE)
+    def write(key: str, data: bytes) -> None:
+        _internal_kv_put(f"{name}/{key}", data, namespace=TABLE)
+
+    data = memoryview(cloudpickle.dumps(value))
+    if len(data) > PIECE:
+        starts = range(0, len(data), PIECE)
+        for i, start in enumerate(starts):
+            write(f"{key}/{i}", bytes(data[start : start + PIECE]))
+        data = memoryview(pickle.dumps(Pieces(len(starts))))
+    write(key, bytes(data))
 
 
 def get(name: str, key: str) -> Any:
     """The entry, or None."""
     from ray.experimental.internal_kv import _internal_kv_get
 
-    found = _internal_kv_get(f"{name}/{key}", namespace=TABLE)
-    return None if found is None else pickle.loads(found)
+    def read(key: str) -> bytes | None:
+        found: bytes | None = _internal_kv_get(f"{name}/{key}", namespace=TABLE)
+        return found
+
+    found = read(key)
+    value = None if found is None else pickle.loads(found)
+    if isinstance(value, Pieces):
+        pieces = [piece for i in range(value.number) if (piece := read(f"{key}/{i}")) is not None]
+        if len(pieces) < value.number:  # the run is just being forgotten
+            return None
+        value = pickle.loads(b"".join(pieces))
+    return value
 
 
 def forget(name: str) -> None:
