@@ -14,7 +14,7 @@ def grant(books: Books, now: float) -> list[m.Send]:
     """Lease blocks to the workers that wait, as far as the policy lets them begin."""
     if not gathered(books, now):
         return []
-    sends: list[m.Send] = []
+    granted: list[tuple[str, m.LeaseId]] = []
     for name in sorted(name for name, hand in books.roster.hands.items() if hand.waiting):
         begun = [held.version for held in books.ledger.leases.values()]
         if not may_begin(books.settings.policy, books.version, begun):
@@ -25,11 +25,16 @@ def grant(books: Books, now: float) -> list[m.Send]:
             continue
         books.number += 1
         hand.begins(now)
-        ahead = next_for(books, name)
-        if ahead is not None:
-            books.ahead[name] = ahead
-        sends.append(m.Send(name, letter(books, lease, ahead)))
-    return sends
+        granted.append((name, lease))
+    return [m.Send(name, letter(books, lease, look_ahead(books, name))) for name, lease in granted]
+
+
+def look_ahead(books: Books, name: str) -> m.Block | None:
+    """The block that a worker is to read ahead, once all who waited have theirs."""
+    ahead = next_for(books, name)
+    if ahead is not None:
+        books.ahead[name] = ahead
+    return ahead
 
 
 def gathered(books: Books, now: float) -> bool:
@@ -57,13 +62,14 @@ def overlaps(books: Books) -> bool:
 
 
 def take(books: Books, lease: m.LeaseId, name: str, now: float) -> bool:
-    """A free block, first the one it has read ahead; or one that another is slow with."""
+    """A free block, first the one it has read ahead, last those that others have; or one that
+    another is slow with."""
     ledger = books.ledger
     if ledger.done:
         return False
     wanted = books.ahead.pop(name, None)
-    if overlaps(books) and not ledger.has(wanted):
-        wanted = ledger.free_beside(books.ahead, name)  # others have begun with those they read
+    if not ledger.has(wanted):
+        wanted = ledger.free_beside(books.ahead, name)
     if ledger.take(lease, name, books.version, now, wanted) is not None:
         return True
     slowest, typical = ledger.slowest(name), books.roster.typical()
