@@ -1,8 +1,6 @@
 """Replicas of two processes on a real Ray: all together, and one process of them killed."""
 
-import os
 import time
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +9,8 @@ from shared import needs
 needs("ray")
 
 from cut_nets import deep, failing, points
+from placed_nets import kill_worker, let_workers_import_from_here
 from small_nets import commits_of, cross_entropy, flat
-from test_net_on_ray import kill_worker
 
 from widemargin.cluster import Async, Cluster, Sync
 from widemargin.errors import TrainingError
@@ -29,9 +27,7 @@ def one_ray():
     from widemargin.run.cluster import private
 
     patch = pytest.MonkeyPatch()
-    here = Path(__file__).parent
-    places = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
-    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
+    let_workers_import_from_here(patch)
     connection = private.connect(None, 6, 100 << 20)
     yield
     private.end(connection)
@@ -58,11 +54,11 @@ def test_all_together_and_a_killed_process_costs_its_replica_alone():
     def kill(event):
         events.append(event)
         done = sum(event.kind == "commit" for event in events)
-        if done >= 20 and not killed:
+        came = [e for e in events if e.kind == "worker" and e.what["name"] == "worker-1"]
+        if done >= 20 and came and not killed:
             kill_worker("worker-1/1")
             killed.append(time.time())
-        back = [e for e in events if e.kind == "worker" and e.what["name"] == "worker-1"]
-        return bool(killed) and len(back) > 1 and event.kind == "epoch"
+        return bool(killed) and len(came) > 1 and event.kind == "epoch"
 
     cluster = Cluster(workers=2, servers=2, policy=Async(max_staleness=4), deadline_s=2.0)
     trained(cluster, epochs=4000, callbacks=[kill])

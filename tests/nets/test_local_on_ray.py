@@ -1,15 +1,12 @@
 """Local steps on a real Ray of this machine: rounds once an epoch, also when a worker is killed."""
 
-import os
-import signal
-from pathlib import Path
-
 import pytest
 
 from shared import needs
 
 needs("ray")
 
+from placed_nets import kill_worker, let_workers_import_from_here
 from small_nets import BATCH, classes, commits_of, cross_entropy, flat, perceptrons
 
 from widemargin.cluster import Cluster
@@ -22,19 +19,7 @@ OVERLAP = LOCAL._replace(overlap=True)
 
 @pytest.fixture(autouse=True)
 def workers_find_this_folder(monkeypatch):
-    here = Path(__file__).parent
-    places = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
-
-
-def kill_worker(role):
-    """SIGKILL the process that carries a role of the run under way."""
-    import ray
-    from ray.util import list_named_actors
-
-    (space,) = {a["namespace"] for a in list_named_actors(all_namespaces=True) if a["name"] == role}
-    pid = ray.get(ray.get_actor(role, namespace=space).identity.remote(), timeout=10)["pid"]
-    os.kill(pid, signal.SIGKILL)
+    let_workers_import_from_here(monkeypatch)
 
 
 @pytest.mark.parametrize("local", [LOCAL, pytest.param(OVERLAP, marks=pytest.mark.slow)])

@@ -1,9 +1,5 @@
 """Nets on a real Ray of this machine: the same result, errors told, a killed worker replaced."""
 
-import os
-import signal
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,6 +7,7 @@ from shared import needs
 
 needs("ray")
 
+from placed_nets import kill_worker, let_workers_import_from_here
 from small_nets import (
     BATCH,
     N,
@@ -35,9 +32,7 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
 
 @pytest.fixture(autouse=True)
 def workers_find_this_folder(monkeypatch):
-    here = Path(__file__).parent
-    places = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
+    let_workers_import_from_here(monkeypatch)
 
 
 def trained(cluster, build=perceptrons, epochs=3, callbacks=(), **options):
@@ -77,18 +72,6 @@ def test_sync_on_ray_is_torch_on_the_mean_and_uses_every_sample_once():
     assert {e: sorted(s) for e, s in samples.items()} == {e: list(range(N)) for e in range(6)}
     expected = torch_loop(perceptrons, classes(), lambda p: torch.optim.SGD(p, 0.1, 0.9), commits)
     np.testing.assert_allclose(flat(trainer.model()), expected, rtol=1e-4, atol=1e-5)
-
-
-def kill_worker(role):
-    """SIGKILL the process that carries a role of the run under way."""
-    import ray
-    from ray.util import list_named_actors
-
-    (space,) = {a["namespace"] for a in list_named_actors(all_namespaces=True) if a["name"] == role}
-    actor = ray.get_actor(role, namespace=space)
-    pid = ray.get(actor.identity.remote(), timeout=10)["pid"]
-    os.kill(pid, signal.SIGKILL)
-    return pid
 
 
 def broken():

@@ -27,6 +27,9 @@ def prepare():
 def ray_installed():
     needs("ray")
     prepare()
+    from widemargin.run.cluster import private
+
+    private.read_token_again()  # an earlier test's Ray of our own has made Ray read the environment
 
 
 @pytest.fixture(scope="session")
