@@ -1,11 +1,14 @@
 """The coordinator: decisions, deadlines, terms. Whole runs under faults: test_simulate.py."""
 
+import random
 from itertools import count
 
 import pytest
 from stages import first_snapshot, of_kind, settings, to
 
+from widemargin.ps import leases
 from widemargin.ps import messages as m
+from widemargin.ps.books import RUNNING
 from widemargin.ps.coordinator import Coordinator
 from widemargin.ps.policy import Async, RoundRobin, Sync
 
@@ -231,6 +234,24 @@ def test_blocks_are_read_ahead_by_those_who_get_them():
     scene = Scene(workers=3, policy=Async(), n_blocks=12)
     told = [scene.lease_of(name) for name in names]
     assert len({lease.ahead for lease in told} | {lease.block for lease in told}) == 6
+
+
+@pytest.mark.parametrize("n_blocks", [12, 11, 10])
+def test_synchronous_rounds_take_the_blocks_in_order_whoever_asks_first(n_blocks):
+    """So that runs of one seed give the same bytes."""
+    names = [f"worker-{k}" for k in range(3)]
+    chunks = [tuple(range(n_blocks))[i : i + 3] for i in range(0, n_blocks, 3)]
+    for seed in range(20):
+        rng = random.Random(seed)
+        scene = Scene(workers=3, workers_expected=3, policy=Sync(), n_blocks=n_blocks, epochs=3)
+        while scene.books.phase == RUNNING and not scene.books.ledger.done:
+            name = rng.choice(names)
+            if leases.of(scene.books, name):
+                scene.push(name)
+            else:
+                scene.wait(name)
+        told = [tuple(block.number for _, block in entry.parts) for entry in scene.commits()]
+        assert told == 3 * chunks
 
 
 def test_the_blocks_of_a_silent_worker_are_leased_again_within_the_deadline():

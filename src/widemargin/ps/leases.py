@@ -26,12 +26,14 @@ def grant(books: Books, now: float) -> list[m.Send]:
         books.number += 1
         hand.begins(now)
         granted.append((name, lease))
-    return [m.Send(name, letter(books, lease, look_ahead(books, name))) for name, lease in granted]
+    return [
+        m.Send(name, letter(books, lease, look_ahead(books, name, now))) for name, lease in granted
+    ]
 
 
-def look_ahead(books: Books, name: str) -> m.Block | None:
+def look_ahead(books: Books, name: str, now: float) -> m.Block | None:
     """The block that a worker is to read ahead, once all who waited have theirs."""
-    ahead = next_for(books, name)
+    ahead = next_for(books, name, now)
     if ahead is not None:
         books.ahead[name] = ahead
     return ahead
@@ -47,12 +49,20 @@ def gathered(books: Books, now: float) -> bool:
     return late or len(books.roster.hands) >= settings.workers
 
 
-def next_for(books: Books, name: str) -> m.Block | None:
-    """The block that a worker will probably lease next; with overlap also in the next epoch."""
-    ahead = books.ledger.free_beside(books.ahead, name)
+def next_for(books: Books, name: str, now: float) -> m.Block | None:
+    """The block that a worker will probably lease next; with overlap also in the next epoch.
+
+    Those that come for a block and read none ahead get the first ones, so that a synchronous step
+    has the same blocks whoever asks first.
+    """
+    ledger = books.ledger
+    busy = {held.worker for held in ledger.leases.values()}
+    ready = {reader for reader, block in books.ahead.items() if ledger.has(block)}
+    coming = set(books.roster.at_work(now)) - busy - ready
+    ahead = ledger.free_beside(books.ahead, name, len(coming))
     if ahead is not None or not overlaps(books):
         return ahead
-    return books.ledger.following(books.ahead, name)
+    return ledger.following(books.ahead, name)
 
 
 def overlaps(books: Books) -> bool:

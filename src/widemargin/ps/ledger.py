@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections import deque
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,10 +69,11 @@ class Ledger:
         """Is the block free?"""
         return block is not None and block.epoch == self.epoch and block.number in self.free
 
-    def free_beside(self, wanted: Mapping[str, Block], name: str) -> Block | None:
-        """The next free block that no other worker reads ahead already."""
-        others = {block.number for worker, block in wanted.items() if worker != name}
-        return next((Block(self.epoch, i) for i in self.free if i not in others), None)
+    def free_beside(self, wanted: Mapping[str, Block], name: str, skip: int = 0) -> Block | None:
+        """The next free block that no other worker reads ahead already, after `skip` such."""
+        others = {block for worker, block in wanted.items() if worker != name}
+        blocks = (Block(self.epoch, i) for i in self.free)
+        return next(islice((b for b in blocks if b not in others), skip, None), None)
 
     def following(self, wanted: Mapping[str, Block], name: str) -> Block | None:
         """The first block of the next epoch that no other worker reads ahead already."""
@@ -80,7 +82,7 @@ class Ledger:
         others = {block for worker, block in wanted.items() if worker != name}
         order = block_order(self.n_blocks, self.epoch + 1, self.seed, self.shuffle)
         blocks = (Block(self.epoch + 1, i) for i in order)
-        return next((block for block in blocks if block not in others), None)
+        return next((b for b in blocks if b not in others), None)
 
     def take_again(self, lease: LeaseId, of: LeaseId, worker: str, version: int, now: float) -> Any:
         """Lease a block that another worker is slow with."""
