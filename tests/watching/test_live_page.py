@@ -27,6 +27,8 @@ return {
   signs: all("#timeline path", e => e.getAttribute("class")),
   bars: all("#timeline rect[class=bar-one]", box).length,
   charts: all("figure:not([hidden])", e => e.id),
+  ticks: all("#timeline text[text-anchor=end]", e => e.textContent),
+  loss: all("#loss span", e => e.innerText).concat(all("#loss path", e => e.getAttribute("class"))),
   marks: all("#marks li", e => e.innerText.replace(/\\s+/g, " ")),
   table: all("#recoveries tr", e => e.innerText.replace(/\\s+/g, " ")),
   sizes: all("figure:not([hidden]) svg[role=img]", box),
@@ -62,10 +64,14 @@ def brightness(colour):
 def test_a_run_goes_on(seen):
     teller = Teller(workers=3, start=time.time() - 11.0)
     teller.begin(name="<img src=x onerror=alert(1)>", epochs=2, n_blocks=N_BLOCKS)
+    seen.size(1400, 900)
+    with dashboard(newer(lambda n: teller.events[n:])) as page:
+        seen.visit(page.url)
+        look = until(seen, lambda look: look["ticks"])
+        assert look["ticks"][0] == "0" and float(look["ticks"][-1]) == 1.0
     for _ in range(20):
         teller.wait(0.5)
         teller.commit(losses=(1.0 / teller.version if teller.version else 1.0,))
-    seen.size(1400, 900)
     seen.said(), seen.requests()
     with dashboard(newer(lambda n: teller.events[n:])) as page:
         seen.visit(page.url)
@@ -76,6 +82,11 @@ def test_a_run_goes_on(seen):
         assert "epoch 1 of 2, 50 % of it" in look["head"] and look["title"].startswith("25 %")
         assert look["charts"] == ["timeline", "throughput", "loss", "backup", "late"]
         assert look["table"][0].startswith("nobody died") and look["signs"] == []
+        assert look["loss"] == ["Training loss", "line one"]
+
+        teller.tell("evaluated", values={"loss": 0.5})
+        look = until(seen, lambda look: look["loss"][0] == "Loss")
+        assert look["loss"][1:] == ["of training", "evaluated", "line one", "line good"]
 
         teller.tell("gone", name="worker-1", why="silent")
         look = until(seen, lambda look: look["parties"]["worker-1"] == "gone")

@@ -110,13 +110,22 @@ function coarse(series, ended, wide) {
   };
 }
 
+const legend = (chart, ...items) => chart.svg.before(make("div", {class: "legend"}, ...items));
+
+function box(kind, name) {
+  const svg = make("svg", {width: 11, height: 11, viewBox: "0 0 11 11"},
+    make("rect", {class: kind, width: 11, height: 11, rx: 3}));
+  svg.style.cssText = "width:11px;display:inline-block;margin-right:5px;vertical-align:-1px";
+  return make("span", {}, svg, name);
+}
+
 const SIGNS = {death: "▼", back: "▲", joined: "+", term: "↻", rollback: "↶", snapshot: "◆",
   error: "!", began: "▶", ended: "■"};
 
 function timeline(state, rows, seconds) {
   const per = rows.commits.map((_, k) =>
     [rows.commits[k], rows.dropped[k], rows.void[k]].map(v => v / rows.width));
-  const high = Math.max(1e-9, ...per.map(sum)) * 1.05;
+  const high = (Math.max(0, ...per.map(sum)) || 1) * 1.05;
   const chart = frame("timeline", "Per second", seconds, 0, high, {height: 220, head: 40});
   const names = ["commits", "dropped", "requeued"];
   const gap = chart.x(rows.width) - chart.x(0) > 4 ? 1 : 0;
@@ -136,15 +145,9 @@ function timeline(state, rows, seconds) {
     return names.map((name, i) => `${name} ${short(values[i])}`).join("  ");
   });
   const key = (kind, name) => make("span", {}, make("b", {class: kind}, SIGNS[kind]), name);
-  const box = (kind, name) => {
-    const svg = make("svg", {width: 11, height: 11, viewBox: "0 0 11 11"},
-      make("rect", {class: kind, width: 11, height: 11, rx: 3}));
-    svg.style.cssText = "width:11px;display:inline-block;margin-right:5px;vertical-align:-1px";
-    return make("span", {}, svg, name);
-  };
-  chart.svg.before(make("div", {class: "legend"}, box("bar-one", "commits"),
-    box("bar-two", "gradients dropped"), box("bar-bad", "blocks requeued"),
-    key("death", "death"), key("back", "back"), key("snapshot", "snapshot")));
+  legend(chart, box("bar-one", "commits"), box("bar-two", "gradients dropped"),
+    box("bar-bad", "blocks requeued"), key("death", "death"), key("back", "back"),
+    key("snapshot", "snapshot"));
 }
 
 function draw(chart, mark, begun) {
@@ -160,18 +163,23 @@ function draw(chart, mark, begun) {
 }
 
 // options: `from` where the axis begins (null: below the least value), `steps`: values hold for their
-// whole stretch, `counts`: whole numbers, `beside`: another curve, {values, kind, name}
+// whole stretch, `counts`: whole numbers, `name`: in the legend where there is another curve
+// `beside`, {values, kind, name}
 function curve(id, title, values, rows, seconds, options = {}) {
-  const {area = false, from = 0, steps = false, counts = false, kind = "one", unit = "", beside = null} = options;
+  const {area = false, from = 0, steps = false, counts = false, kind = "one", unit = "", name = "",
+    beside = null} = options;
   const there = known(values).concat(beside ? known(beside.values) : [], from === null ? [] : [from], counts ? [1] : []);
-  const least = there.length ? Math.min(...there) : 0, most = there.length ? Math.max(...there) : 1;
+  const least = there.length ? Math.min(...there) : 0;
+  const most = there.length ? Math.max(...there) || (from === null ? 0 : 1) : 1;
   const room = (most - least || Math.abs(most) || 1) * 0.08;
   const chart = frame(id, title, seconds, from === null ? least - room : from, most + room, options);
   line(chart, values, rows, kind, steps, area);
   if (beside) line(chart, beside.values, rows, beside.kind, steps, false);
+  if (beside) legend(chart, box(`bar-${kind}`, name), box(`bar-${beside.kind}`, beside.name));
   const at = (each, s) => each[Math.min(each.length - 1, Math.floor(s / rows.width))];
   const told = value => value === null || value === undefined ? "" : `${short(value)}${unit}`;
-  hover(chart, s => told(at(values, s)) + (beside ? `  ${beside.name} ${told(at(beside.values, s)) || "–"}` : ""));
+  const both = s => `${name} ${told(at(values, s)) || "–"}  ${beside.name} ${told(at(beside.values, s)) || "–"}`;
+  hover(chart, beside ? both : s => told(at(values, s)));
 }
 
 function line(chart, values, rows, kind, steps, area) {
@@ -194,8 +202,9 @@ function losses(rows, seconds) {
   const trained = known(rows.train_loss).length > 0, judged = known(rows.loss).length > 0;
   $("loss").hidden = !trained && !judged;
   $("loss").parentNode.classList.toggle("three", $("loss").hidden);
-  if (trained) curve("loss", judged ? "Loss: of training, evaluated" : "Training loss", rows.train_loss, rows, seconds,
-    {from: null, beside: judged ? {values: rows.loss, kind: "good", name: "evaluated"} : null});
+  const beside = judged ? {values: rows.loss, kind: "good", name: "evaluated"} : null;
+  if (trained) curve("loss", judged ? "Loss" : "Training loss", rows.train_loss, rows, seconds,
+    {from: null, name: "of training", beside});
   else if (judged) curve("loss", "Loss", rows.loss, rows, seconds, {from: null, kind: "good"});
 }
 

@@ -63,5 +63,5 @@ def test_two_synchronous_runs_in_which_nobody_is_silent_give_the_same_bytes():
         SGDClassifier(alpha=LAM, engine=engine, max_iter=2, random_state=0).fit(X, samples().codes)
         for _ in range(2)
     ]
-    assert models[0].coef_.tobytes() == models[1].coef_.tobytes()
+    assert len({model.coef_.tobytes() for model in models}) == 1
     assert models[0].certificate_.primal <= 1.02 * optimum()[0]
