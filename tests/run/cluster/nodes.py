@@ -60,6 +60,15 @@ def identity(run, role, limit=20.0):
             time.sleep(0.05)
 
 
+def life(run, role, limit=20.0):
+    """The number of a role's life: 0 while its process has none yet."""
+    until = time.monotonic() + limit
+    while not (number := identity(run, role)["life"]):
+        assert time.monotonic() < until, f"{role} does not begin"
+        time.sleep(0.05)
+    return number
+
+
 def kill(run, role, how=signal.SIGKILL):
     """Returns the time of the deed."""
     pid = identity(run, role)["pid"]

@@ -92,7 +92,7 @@ def no_copy_between_replicas(run):
     await_full(run, "shard-1.0")
     with cut(run, "shard-1.0", "shard-1.1"):
         since = nodes.kill(run, "shard-1.1")
-        life = nodes.identity(run, "shard-1.1")["life"]
+        life = nodes.life(run, "shard-1.1")
         goes_on(run, since)
         await_event(run, since, "member", name="shard-1.1", life=life)
         told = [e for e in run.events() if e.kind == "full" and e.time > since]
