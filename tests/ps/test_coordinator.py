@@ -198,9 +198,10 @@ def test_a_gradient_of_an_older_version_is_never_committed():
     scene.push("worker-0")
     stale = scene.lease_of("worker-1").lease
     scene.wait("worker-0")
-    scene.tell(m.Held("shard-0.0", 1, stale, 0), m.Pushed("worker-1", stale, 0))
+    for _ in range(2):  # also when the word of it was lost
+        answer = scene.tell(m.Held("shard-0.0", 1, stale, 0), m.Pushed("worker-1", stale, 0))
+        assert to(answer, "shard-0.0") == to(answer, "worker-1") == [m.Release(stale)]
     assert len(scene.commits()) == 1
-    assert m.Release(stale) in to(scene.sends[-2:], "shard-0.0") + to(scene.sends, "worker-1")
 
 
 def test_async_commits_each_in_order_of_arrival():

@@ -68,6 +68,18 @@ def test_void_gradients_are_forgotten_but_not_those_of_a_commit(shard):
     assert set(shard.held) == {(1, 2)}
 
 
+def test_what_is_held_for_long_is_told_again(shard):
+    """After a deadline (here of 10 s), as the word that it is void may have been lost."""
+    told = lambda now: of_kind(shard.on(m.Tick(), now), m.Held)  # noqa: E731
+    assert told(0.0) == []
+    shard.on(push(1, 1.0), 1.0)
+    assert told(9.0) == told(10.0) == told(19.0) == []
+    shard.on(push(2, 1.0), 19.5)
+    assert told(20.0) == [m.Held("shard-0.0", 1, (1, 1), 0)]
+    shard.on(m.Release((1, 1)), 25.0)
+    assert told(29.0) == [] and told(30.0) == [m.Held("shard-0.0", 1, (1, 2), 0)]
+
+
 def test_a_pull_waits_for_its_version(shard):
     assert not of_kind(shard.on(m.Pull(WORKER, (1, 2), 1, None), 0.0), m.Params)
     shard.on(push(1, 3.0), 0.0)

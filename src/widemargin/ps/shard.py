@@ -51,6 +51,8 @@ class Shard:
         self.log: dict[int, m.Entry] = {}  # commits after `base`, applied or not
         self.held: dict[m.LeaseId, Any] = {}  # gradients: leases to updates
         self.tags: dict[m.LeaseId, Tag] = {}
+        self.kept: set[m.LeaseId] = set()  # those held when it last told what it keeps,
+        self.reminded = -1e9  # at that time
         self.pulls: dict[str, m.Pull] = {}  # of each worker the newest that is not answered
         self.whole: Any = None  # all parameters at this version, once somebody pulled them
         self.loading: m.Install | None = None
@@ -70,7 +72,8 @@ class Shard:
 
     def tick(self, _: m.Tick, now: float) -> list[m.Send]:
         waits = self.promised > self.term  # for an order that may never come: say so again
-        return [self.alive(), *self.load(now), *([self.report()] if waits else [])]
+        reports = [self.report()] if waits else []
+        return [self.alive(), *self.load(now), *self.remind(now), *reports]
 
     def alive(self) -> m.Send:
         self.told += 1
@@ -82,6 +85,14 @@ class Shard:
 
     def holds(self, lease: m.LeaseId) -> m.Send:
         return self.tell(m.Held(self.name, self.life, lease, *self.tags[lease]))
+
+    def remind(self, now: float) -> list[m.Send]:
+        """Say again what it keeps for long: it may be void, and the word of that lost."""
+        if now - self.reminded < self.settings.deadline_s:
+            return []
+        long = [lease for lease in self.held if lease in self.kept]
+        self.reminded, self.kept = now, set(self.held)
+        return [self.holds(lease) for lease in long]
 
     # workers
 
