@@ -88,12 +88,12 @@ def await_commits(run, n, limit=30.0):
         time.sleep(0.02)
 
 
-def resumed(run, since, role=None, limit=30.0):
-    """Seconds from `since` to the first commit after the role's death was noticed, or after it."""
+def resumed(run, since, *roles, limit=30.0):
+    """Seconds from `since` to the first commit after the death of one of the roles was noticed."""
     until = time.monotonic() + limit
     while True:
         events = [event for event in run.events() if event.time > since]
-        signs = [e for e in events if noticed(e, role)]
+        signs = [e for e in events if any(noticed(e, role) for role in roles)]
         after = [e for e in events if e.kind == "commit" and signs and e.time > signs[0].time]
         if after:
             return after[0].time - since

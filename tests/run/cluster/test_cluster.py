@@ -154,19 +154,20 @@ def test_with_replicas(three_nodes, slowly, record_property):
 def lose_node(three_nodes, run):
     """A node goes with a replica on it; another comes, and gets a worker."""
     head = three_nodes.head_node.node_id
-    places = {r: nodes.identity(run, r)["node"] for r in ("shard-0.0", "shard-0.1")}
-    assert len(set(places.values())) == 2
-    role = next(role for role, node in places.items() if node != head)
-    victim = next(n for n in three_nodes.list_all_nodes() if n.node_id == places[role])
+    replicas = ("shard-0.0", "shard-0.1")
+    places = {r: nodes.identity(run, r)["node"] for r in (*replicas, "coordinator")}
+    assert places["shard-0.0"] != places["shard-0.1"]
+    lost = next(places[role] for role in replicas if places[role] != head)
+    roles = [role for role, node in places.items() if node == lost]
+    victim = next(n for n in three_nodes.list_all_nodes() if n.node_id == lost)
     since = time.time()
     three_nodes.remove_node(victim, allow_graceful=False)
     nodes.add(three_nodes)
-    took = nodes.resumed(run, since, role)
-    print(f"node of {role}: {took:.2f} s")
+    took = nodes.resumed(run, since, *roles)
+    print(f"node of {roles}: {took:.2f} s")
     assert took < 10.0
     nodes.await_worker(run, "worker-2", since)
-    places = {nodes.identity(run, r)["node"] for r in ("shard-0.0", "shard-0.1")}
-    assert len(places) == 2
+    assert len({nodes.identity(run, r)["node"] for r in replicas}) == 2
 
 
 def test_with_snapshots_only(three_nodes, slowly, record_property):
